@@ -1,0 +1,3 @@
+_base_ = [
+    '_base_/models/vitdet_toy.py', '_base_/datasets/toy.py', '_base_/schedules/vitdet_26e_toy.py',
+    '_base_/default_runtime.py']

@@ -1,0 +1,1 @@
+"""Reading finished runs: records, tables, plots."""

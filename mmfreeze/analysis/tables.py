@@ -1,0 +1,57 @@
+"""Tables of runs, in the terms of the paper."""
+from statistics import mean
+from typing import List, Sequence
+
+from .timeline import RunRecord
+
+METRICS = {'AP': 'bbox_mAP', 'AP50': 'bbox_mAP_50', 'AR@10': 'AR@10'}
+
+
+def epoch_table(run: RunRecord) -> str:
+    """A run epoch by epoch, for the terminal.
+
+    Args:
+        run (RunRecord): Its record.
+
+    Returns:
+        str: One line for each epoch: frozen layers, seconds of training, metrics where validated.
+    """
+    rows = [['epoch', f'frozen of {len(run.layers)}', 'train s', *METRICS]]
+    for epoch in run.epochs:
+        metrics = run.metrics(epoch['epoch'])
+        rows.append([str(epoch['epoch']), str(epoch['num_frozen']), f'{epoch["train_seconds"]:.1f}',
+                     *(f'{metrics[key]:.3f}' if key in metrics else ''
+                       for key in METRICS.values())])
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return '\n'.join('  '.join(cell.rjust(width) for cell, width in zip(row, widths))
+                     for row in rows)
+
+
+def comparison_table(runs: Sequence[RunRecord]) -> str:
+    """Runs side by side, in the columns of Tang et al. 2024, as markdown.
+
+    Args:
+        runs (Sequence[RunRecord]): The first one is what the others are compared with.
+
+    Returns:
+        str: For each run the seconds of its first, middle and last epoch, their mean and total
+        (validation apart), the metrics of the last validation, and the speed-up.
+
+    Raises:
+        ValueError: A run has not finished an epoch.
+    """
+    lines = ['| run | policy | epoch first / middle / last (s) | mean epoch (s) | total (s) '
+             '| AR@10 | AP50 | AP | speed-up |', '|---|---|---|--:|--:|--:|--:|--:|--:|']
+    base = None
+    for run in runs:
+        if not run.epochs:
+            raise ValueError(f'{run.name} has no finished epoch yet')
+        seconds: List[float] = [epoch['train_seconds'] for epoch in run.epochs]
+        base = base or sum(seconds)
+        metrics = run.metrics(run.epochs[-1]['epoch'])
+        shown = [f'{metrics[METRICS[m]]:.3f}' if METRICS[m] in metrics else '-'
+                 for m in ('AR@10', 'AP50', 'AP')]
+        trio = ' / '.join(f'{s:.2f}' for s in (seconds[0], seconds[len(seconds) // 2], seconds[-1]))
+        lines.append(f'| {run.name} | {run.policy["type"]} | {trio} | {mean(seconds):.2f} '
+                     f'| {sum(seconds):.1f} | {" | ".join(shown)} | {base / sum(seconds):.2f} |')
+    return '\n'.join(lines)

@@ -1,0 +1,40 @@
+"""Wrapping a model for distributed training again, once the set of trainable parameters changed."""
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch.nn.parallel import DistributedDataParallel
+
+
+def rewrap(runner: Runner) -> None:
+    """Replaces the distributed wrapper of ``runner.model`` by a new one around the same model.
+
+    ``DistributedDataParallel`` fixes at construction which gradients it reduces: freezing under an
+    old wrapper makes the next iteration fail, or goes on reducing what no longer exists. Does
+    nothing where the model is not wrapped.
+
+    Args:
+        runner (Runner): Whose ``model`` is wrapped as its config says.
+
+    Raises:
+        NotImplementedError: The wrapper is not ``DistributedDataParallel`` (FSDP, DeepSpeed), or
+            has a static graph.
+    """
+    wrapper = runner.model
+    if not is_model_wrapper(wrapper):
+        return
+    if not isinstance(wrapper, DistributedDataParallel):
+        raise NotImplementedError(
+            f'layers cannot be frozen under {type(wrapper).__name__}: use '
+            'MMDistributedDataParallel (model_wrapper_cfg)')
+    if wrapper.static_graph:
+        raise NotImplementedError('layers cannot be frozen under static_graph=True: remove it '
+                                  'from model_wrapper_cfg')
+    model = wrapper.module
+    # The old wrapper's reducer must be gone before the new one registers its gradient hooks.
+    runner.model = wrapper = None
+    # Synchronised BatchNorm is in the model already; converting again would exchange its modules.
+    sync_bn = runner.cfg.pop('sync_bn', None)
+    try:
+        runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
+    finally:
+        if sync_bn is not None:
+            runner.cfg.sync_bn = sync_bn

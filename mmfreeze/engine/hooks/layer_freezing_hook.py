@@ -1,0 +1,177 @@
+"""The hook that freezes layers: when to ask the policy, and what follows from its answer."""
+import time
+from pathlib import Path
+from typing import Any, Dict, Optional, Sequence
+
+import mmengine.dist as dist
+import torch
+from mmdet.registry import HOOKS, TASK_UTILS
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper
+from mmengine.runner import IterBasedTrainLoop, Runner
+
+from mmfreeze.freezing import Clock, FreezePolicy, GradNorm, LayerStack
+
+from ..distributed import rewrap
+from ..optimizers import GradSignalMixin
+from ..timeline import Timeline
+
+
+@HOOKS.register_module()
+class LayerFreezingHook(Hook):
+    """Freezes the leading layers of a detector's backbone while it trains.
+
+    A decision falls before the first iteration after a decision point (the end of an epoch in an
+    epoch loop, every iteration in an iteration loop) at which no gradients are being accumulated.
+
+    Args:
+        policy (dict): Config of a policy: ``LinearFreezing`` (LFA), ``AdaptiveFreezing`` (AFA),
+            ``GeometricFreezing``, ``StaticFreezing`` or ``NoFreezing``.
+        layers (Sequence[str], optional): Name patterns of the layers, input first, see
+            :meth:`mmfreeze.freezing.LayerStack.build`. Defaults to None: the order that the
+            backbone declares.
+
+    Raises:
+        ValueError: A setting of the policy is wrong; or, before training starts, the layers' order
+            is not known, the policy needs an optimizer wrapper that the config does not name, or
+            the checkpoint to resume from belongs to another policy or other layers.
+    """
+
+    # Before the other hooks of an iteration, so that they see what is frozen in it.
+    priority = 'HIGH'
+
+    def __init__(self, policy: Dict[str, Any], layers: Optional[Sequence[str]] = None) -> None:
+        self.policy_cfg = dict(policy)
+        self.policy: FreezePolicy = TASK_UTILS.build(dict(policy))
+        self.layers = layers
+        self.timeline: Optional[Timeline] = None
+        self._signals: Dict[str, GradNorm] = {}
+        self._resumed: Optional[Dict[str, Any]] = None
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: Dict[str, Any]) -> None:
+        # Also called for ``load_from`` and when testing, where nothing is to be taken up.
+        if runner._resume:
+            if 'mmfreeze' not in checkpoint:
+                raise ValueError(
+                    'the checkpoint to resume from was written without LayerFreezingHook; to '
+                    'train on from its weights use load_from, without resume')
+            self._resumed = checkpoint['mmfreeze']
+
+    def before_train(self, runner: Runner) -> None:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self.stack = LayerStack.build(model, self.layers)
+        self.policy.setup(len(self.stack))
+        self._collect_signals(runner)
+        self.timeline = Timeline(Path(runner.work_dir) / 'freezing_timeline.json',
+                                 policy=self.policy_cfg, layers=self.stack.names)
+        if self._resumed is not None:
+            self._take_up(self._resumed)
+        runner.logger.info(f'{len(self.stack)} freezable layers, '
+                           f'{type(self.policy).__name__}\n{self.stack.describe()}')
+        self._apply(runner)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        self._epoch_began = time.perf_counter()
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
+        clock = self._clock(runner)
+        # Between two accumulation windows ``should_update`` still answers for the last one.
+        if self.policy.due(clock) and runner.optim_wrapper.should_update():
+            self._decide(runner, clock)
+        self.stack.freeze(self.policy.num_frozen)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        if isinstance(runner.train_loop, IterBasedTrainLoop):
+            return
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        self.timeline.add_epoch(epoch=runner.epoch + 1, num_frozen=self.policy.num_frozen,
+                                train_seconds=time.perf_counter() - self._epoch_began)
+        self._log_scalars(runner)
+
+    def after_val_epoch(self, runner: Runner, metrics: Optional[Dict[str, float]] = None) -> None:
+        if self.timeline is not None:
+            self.timeline.add_validation(iteration=runner.iter, epoch=runner.epoch,
+                                         metrics={k: float(v) for k, v in (metrics or {}).items()})
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: Dict[str, Any]) -> None:
+        checkpoint['mmfreeze'] = dict(
+            policy=self.policy_cfg,
+            layers=[list(names) for names in self.stack.names],
+            policy_state=self.policy.state_dict(),
+            signals={name: signal.state_dict() for name, signal in self._signals.items()},
+            timeline=self.timeline.state_dict())
+
+    def _clock(self, runner: Runner) -> Clock:
+        loop = runner.train_loop
+        if isinstance(loop, IterBasedTrainLoop):
+            return Clock(loop.iter, loop.max_iters)
+        unit = len(loop.dataloader)
+        return Clock(loop.epoch * unit, loop.max_iters, unit)
+
+    def _decide(self, runner: Runner, clock: Clock) -> None:
+        values = {name: signal.read(lambda stats: dist.all_reduce(stats, 'mean'))
+                  for name, signal in self._signals.items()}
+        before = self.policy.num_frozen
+        decision = self.policy.decide(clock, values)
+        for signal in self._signals.values():
+            signal.reset()
+        self.timeline.add_decision(iteration=runner.iter, epoch=runner.epoch,
+                                   num_frozen=decision.num_frozen, **decision.details)
+        if 'warning' in decision.details:
+            runner.logger.warning(f'freezing: {decision.details["warning"]}')
+        why = ''.join(f', {key} {_short(value)}' for key, value in decision.details.items()
+                      if key not in ('warning', 'intervals'))
+        runner.logger.info(f'freezing: {decision.num_frozen} of {len(self.stack)} layers from '
+                           f'iteration {runner.iter + 1} on ({before} before){why}')
+        for name, value in values.items():
+            if value is not None:
+                runner.visualizer.add_scalars(
+                    {f'freeze/{name}/layer_{i:02d}': v for i, v in enumerate(value)
+                     if v is not None}, step=runner.iter)
+        self._apply(runner)
+
+    def _apply(self, runner: Runner) -> None:
+        if self.stack.freeze(self.policy.num_frozen, runner.optim_wrapper.optimizer):
+            rewrap(runner)
+        self._log_scalars(runner)
+
+    def _log_scalars(self, runner: Runner) -> None:
+        trainable = sum(p.numel() for p in runner.model.parameters() if p.requires_grad)
+        runner.visualizer.add_scalars({'freeze/num_frozen': self.policy.num_frozen,
+                                       'freeze/trainable_params': trainable}, step=runner.iter)
+
+    def _collect_signals(self, runner: Runner) -> None:
+        wrapper = runner.optim_wrapper
+        if not isinstance(wrapper, OptimWrapper):
+            raise ValueError(f'LayerFreezingHook works with one optimizer, but optim_wrapper is '
+                             f'{type(wrapper).__name__}')
+        if self.policy.wants and not isinstance(wrapper, GradSignalMixin):
+            raise ValueError(
+                f'{type(self.policy).__name__} looks at gradients, which {type(wrapper).__name__} '
+                "does not show: set optim_wrapper.type='FreezeOptimWrapper' (or, for mixed "
+                "precision, 'AmpFreezeOptimWrapper')")
+        if 'grad_norm' in self.policy.wants:
+            wrapper.grad_signal = GradNorm(self.stack, **self.policy.wants['grad_norm'])
+            self._signals['grad_norm'] = wrapper.grad_signal
+
+    def _take_up(self, state: Dict[str, Any]) -> None:
+        for key, now in (('policy', self.policy_cfg),
+                         ('layers', [list(names) for names in self.stack.names])):
+            if state[key] != now:
+                raise ValueError(
+                    f'cannot resume: the checkpoint was trained with {key} {state[key]}, the '
+                    f'config says {now}; restore the setting, or start a new run with load_from')
+        self.policy.load_state_dict(state['policy_state'])
+        for name, signal in self._signals.items():
+            signal.load_state_dict(state['signals'][name])
+        self.timeline.load_state_dict(state['timeline'])
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f'{value:.3g}'
+    if isinstance(value, list):
+        return '[' + ' '.join('-' if v is None else f'{v:.3g}' for v in value) + ']'
+    return str(value)

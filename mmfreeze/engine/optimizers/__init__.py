@@ -1,0 +1,6 @@
+"""Optimizer wrappers and the groups of parameters that they are built with."""
+from .freeze_optim_wrapper import AmpFreezeOptimWrapper, FreezeOptimWrapper, GradSignalMixin
+from .layer_groups import LayerGroupsConstructor
+
+__all__ = ['AmpFreezeOptimWrapper', 'FreezeOptimWrapper', 'GradSignalMixin',
+           'LayerGroupsConstructor']

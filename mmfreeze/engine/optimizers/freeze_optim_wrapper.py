@@ -1,0 +1,47 @@
+"""Optimizer wrappers that look at the gradients between backward and step."""
+from typing import Optional
+
+import torch
+from mmdet.registry import OPTIM_WRAPPERS
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from torch import Tensor
+
+from mmfreeze.freezing import GradNorm
+
+
+class GradSignalMixin:
+    """Shows each step's gradients to a signal: after accumulation and all-reduce, before clipping.
+
+    MMEngine has no hook point there: by ``after_train_iter`` the gradients are gone.
+
+    Attributes:
+        grad_signal (GradNorm, optional): Set by ``LayerFreezingHook`` where a policy wants it;
+            with None a step costs nothing more.
+    """
+
+    grad_signal: Optional[GradNorm] = None
+
+    def step(self, **kwargs) -> None:
+        """Updates the signal, then the parameters."""
+        if self.grad_signal is not None:
+            self.grad_signal.update(self._grad_scale())
+        super().step(**kwargs)
+
+    def _grad_scale(self) -> Optional[Tensor]:
+        scaler = getattr(self, 'loss_scaler', None)
+        if scaler is None or not scaler.is_enabled():
+            return None
+        # Scaling a one gives the loss scale as a tensor, where ``get_scale()`` would wait for the
+        # device; ``unscale_()`` here would forbid the one that clipping needs.
+        param = self.optimizer.param_groups[0]['params'][0]
+        return scaler.scale(torch.ones((), device=param.device))
+
+
+@OPTIM_WRAPPERS.register_module()
+class FreezeOptimWrapper(GradSignalMixin, OptimWrapper):
+    """MMEngine's ``OptimWrapper`` for policies that want gradients. Same arguments."""
+
+
+@OPTIM_WRAPPERS.register_module()
+class AmpFreezeOptimWrapper(GradSignalMixin, AmpOptimWrapper):
+    """MMEngine's ``AmpOptimWrapper`` for policies that want gradients. Same arguments."""

@@ -1,0 +1,88 @@
+"""The machine-readable record of a run: what was decided when, and what each epoch took."""
+import json
+from pathlib import Path
+from typing import Any, Dict, List, Sequence
+
+from mmengine.dist import master_only
+
+from mmfreeze.utils.files import write_text_atomic
+
+
+class Timeline:
+    """Decisions and epochs of a run, in one json file that is rewritten at each entry.
+
+    Args:
+        path (Path): The file, in the run's work dir. Only rank 0 writes it.
+        policy (dict): Config of the policy.
+        layers (Sequence[Sequence[str]]): Names of the layers, input first.
+    """
+
+    def __init__(self, path: Path, policy: Dict[str, Any],
+                 layers: Sequence[Sequence[str]]) -> None:
+        self.path = path
+        self.head = dict(policy=dict(policy), layers=[list(names) for names in layers])
+        self.decisions: List[Dict[str, Any]] = []
+        self.epochs: List[Dict[str, Any]] = []
+        self.validations: List[Dict[str, Any]] = []
+
+    def add_decision(self, iteration: int, epoch: int, num_frozen: int, **details: Any) -> None:
+        """Notes a decision.
+
+        Args:
+            iteration (int): Iterations completed when it fell.
+            epoch (int): Epochs completed.
+            num_frozen (int): Number of frozen layers from then on.
+            **details: What the policy said of its reasons, in plain types.
+        """
+        self.decisions.append(
+            dict(iteration=iteration, epoch=epoch, num_frozen=num_frozen, **details))
+        self._write()
+
+    def add_epoch(self, epoch: int, num_frozen: int, train_seconds: float) -> None:
+        """Notes a finished epoch.
+
+        Args:
+            epoch (int): Its number, from 1.
+            num_frozen (int): Number of layers that were frozen in it.
+            train_seconds (float): Wall clock of its training iterations, validation apart.
+        """
+        self.epochs.append(
+            dict(epoch=epoch, num_frozen=num_frozen, train_seconds=round(train_seconds, 4)))
+        self._write()
+
+    def add_validation(self, iteration: int, epoch: int, metrics: Dict[str, float]) -> None:
+        """Notes a validation.
+
+        Args:
+            iteration (int): Iterations completed.
+            epoch (int): Epochs completed.
+            metrics (dict): Its results.
+        """
+        self.validations.append(dict(iteration=iteration, epoch=epoch, metrics=dict(metrics)))
+        self._write()
+
+    def state_dict(self) -> Dict[str, Any]:
+        """The record so far, as plain types."""
+        return dict(decisions=list(self.decisions), epochs=list(self.epochs),
+                    validations=list(self.validations))
+
+    def load_state_dict(self, state: Dict[str, Any]) -> None:
+        """Takes up an earlier record; what came after it is no longer part of the run."""
+        self.decisions = list(state['decisions'])
+        self.epochs = list(state['epochs'])
+        self.validations = list(state['validations'])
+        self._keep_validation_after_checkpoint()
+        self._write()
+
+    def _keep_validation_after_checkpoint(self) -> None:
+        """A checkpoint is written before its own epoch's validation, which only the file has."""
+        if not self.path.is_file() or not self.epochs:
+            return
+        known = {v['iteration'] for v in self.validations}
+        last = self.epochs[-1]['epoch']
+        self.validations += [v for v in json.loads(self.path.read_text())['validations']
+                             if v['epoch'] == last and v['iteration'] not in known]
+
+    @master_only
+    def _write(self) -> None:
+        write_text_atomic(self.path, json.dumps(dict(self.head, **self.state_dict()), indent=1))

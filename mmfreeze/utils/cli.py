@@ -1,0 +1,73 @@
+"""What the command-line tools share: one clear line for whatever goes wrong before the work begins."""
+import os
+import sys
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator, NoReturn, Optional
+
+from mmengine.config import Config
+
+
+def fail(message: str) -> NoReturn:
+    """Ends the program with one line on stderr and exit status 1.
+
+    Args:
+        message (str): What is wrong, where, and what to do.
+    """
+    rank = os.environ.get('RANK')
+    where = f'[rank {rank}] ' if rank not in (None, '0') else ''
+    print(f'{where}error: {" ".join(message.split())}', file=sys.stderr)
+    sys.exit(1)
+
+
+@contextmanager
+def one_line_errors(work_dir: Optional[Path] = None, interrupted: str = 'interrupted'
+                    ) -> Iterator[None]:
+    """Reports an error raised inside as one line.
+
+    Args:
+        work_dir (Path, optional): An existing folder that takes the traceback, as ``error_rank0.log``.
+            Defaults to None: the traceback is not kept.
+        interrupted (str): What to say at Ctrl-C. Defaults to 'interrupted'.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(interrupted, file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+        message = message or type(error).__name__
+        if isinstance(error, (TypeError, AttributeError)):
+            # Such messages seldom say by themselves what they are about.
+            message = f'{type(error).__name__}: {message}'
+        if work_dir is not None and work_dir.is_dir():
+            path = work_dir / f'error_rank{os.environ.get("RANK", 0)}.log'
+            path.write_text(traceback.format_exc())
+            message += f' (traceback: {path})'
+        fail(message)
+
+
+def load_config(path: str, options: Optional[dict] = None, work_dir: Optional[str] = None) -> Config:
+    """Reads a config as MMDetection's tools do.
+
+    Args:
+        path (str): A config file.
+        options (dict, optional): ``--cfg-options``. Defaults to None.
+        work_dir (str, optional): ``--work-dir``. Defaults to None: the config's own, else
+            ``work_dirs/<name of the config>``.
+
+    Returns:
+        Config: With ``work_dir`` set.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'there is no config {path}; see configs/')
+    cfg = Config.fromfile(path)
+    if options is not None:
+        cfg.merge_from_dict(options)
+    cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs', Path(path).stem))
+    return cfg

@@ -1,0 +1,55 @@
+"""Evaluates a checkpoint: AP, AP50, AP75, AR, and the same for each class.
+
+Example: python tools/test.py configs/vitdet_afa_toy.py work_dirs/vitdet_afa_toy/epoch_26.pth
+"""
+import argparse
+import os
+from pathlib import Path
+
+from mmdet.evaluation import DumpDetResults
+from mmengine.config import DictAction
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from mmfreeze.utils.cli import load_config, one_line_errors
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--work-dir', help='folder for logs and metrics '
+                        '(default: work_dirs/<name of the config>)')
+    parser.add_argument('--out', metavar='FILE.pkl', help='write the detections to this file')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='override settings of the config')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+                        help='job launcher (default: none)')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
+                        help='set by some launchers')
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    with one_line_errors():
+        cfg = load_config(args.config, args.cfg_options, args.work_dir)
+        cfg.launcher = args.launcher
+        if not Path(args.checkpoint).is_file():
+            raise FileNotFoundError(f'there is no checkpoint {args.checkpoint}')
+        if args.out is not None and not args.out.endswith(('.pkl', '.pickle')):
+            raise ValueError(f'--out must be a .pkl file, but is {args.out}')
+        cfg.load_from = args.checkpoint
+        cfg.test_evaluator.classwise = True
+    with one_line_errors(Path(cfg.work_dir)):
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        if args.out is not None:
+            runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=args.out))
+        runner.test()
+
+
+if __name__ == '__main__':
+    main()

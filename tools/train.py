@@ -1,0 +1,100 @@
+"""Trains a detector, with or without freezing.
+
+Example: python tools/train.py configs/vitdet_afa_toy.py
+"""
+import argparse
+import os
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.dist import is_main_process
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from mmfreeze.analysis.timeline import read_timeline
+from mmfreeze.analysis.tables import epoch_table
+from mmfreeze.utils.cli import load_config, one_line_errors
+
+# Which wrapper takes the place of which under --amp: freezing wrappers stay freezing wrappers.
+AMP_WRAPPERS = dict(OptimWrapper='AmpOptimWrapper', FreezeOptimWrapper='AmpFreezeOptimWrapper')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints '
+                        '(default: work_dirs/<name of the config>)')
+    parser.add_argument('--amp', action='store_true',
+                        help='automatic mixed precision; needs a CUDA device')
+    parser.add_argument('--auto-scale-lr', action='store_true',
+                        help="scale the learning rate to the total batch size, by the config's "
+                        'auto_scale_lr.base_batch_size')
+    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
+                        help='go on from this checkpoint; without a path (or with auto) from the '
+                        'latest one in the work dir')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='override settings of the config, e.g. train_cfg.max_epochs=12')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+                        help='job launcher (default: none)')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
+                        help='set by some launchers')
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def enable_amp(cfg: Config) -> None:
+    """Exchanges the optimizer wrapper for its mixed-precision counterpart."""
+    if not torch.cuda.is_available():
+        raise ValueError('--amp needs a CUDA device and there is none; train without --amp')
+    kind = cfg.optim_wrapper.type
+    if kind in AMP_WRAPPERS.values():
+        return
+    if kind not in AMP_WRAPPERS:
+        raise ValueError(f'--amp has no counterpart of optim_wrapper.type={kind!r}; it knows '
+                         f'{", ".join(AMP_WRAPPERS)}')
+    cfg.optim_wrapper.type = AMP_WRAPPERS[kind]
+    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def enable_auto_scale_lr(cfg: Config) -> None:
+    """Switches the linear scaling of the learning rate on."""
+    if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+        raise ValueError('--auto-scale-lr needs auto_scale_lr = dict(base_batch_size=...) in the '
+                         'config: the total batch size that its lr is meant for')
+    cfg.auto_scale_lr.enable = True
+
+
+def set_resume(cfg: Config, resume: str) -> None:
+    """Makes the run go on from a checkpoint, or from the latest one ('auto')."""
+    if resume != 'auto' and not Path(resume).is_file():
+        raise FileNotFoundError(f'--resume: there is no checkpoint {resume}')
+    cfg.resume = True
+    cfg.load_from = None if resume == 'auto' else resume
+
+
+def main() -> None:
+    args = parse_args()
+    with one_line_errors():
+        cfg = load_config(args.config, args.cfg_options, args.work_dir)
+        cfg.launcher = args.launcher
+        if args.amp:
+            enable_amp(cfg)
+        if args.auto_scale_lr:
+            enable_auto_scale_lr(cfg)
+        if args.resume is not None:
+            set_resume(cfg, args.resume)
+    with one_line_errors(Path(cfg.work_dir),
+                         interrupted='interrupted; the same command with --resume goes on from the '
+                         f'last checkpoint in {cfg.work_dir}'):
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        runner.train()
+    timeline = Path(cfg.work_dir, 'freezing_timeline.json')
+    if is_main_process() and timeline.is_file():
+        print(epoch_table(read_timeline(timeline)))
+
+
+if __name__ == '__main__':
+    main()
