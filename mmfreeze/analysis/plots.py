@@ -1,0 +1,51 @@
+"""Pictures of runs."""
+from pathlib import Path
+from typing import Sequence, Union
+
+import matplotlib
+import numpy as np
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from .timeline import RunRecord
+
+matplotlib.use('Agg')
+
+# Blue and light grey differ in lightness too, so that colour vision does not matter.
+TRAINED, FROZEN = '#1f5fa8', '#d5d9de'
+
+
+def plot_freezing(runs: Sequence[RunRecord], path: Union[str, Path]) -> None:
+    """Draws which layers each run trained in which epoch, and how long its epochs took.
+
+    Args:
+        runs (Sequence[RunRecord]): The runs, left to right.
+        path (str | Path): The picture to write; its suffix says the format.
+
+    Raises:
+        ValueError: A run has not finished an epoch.
+    """
+    figure = Figure(figsize=(3.2 * len(runs) + .8, 4.2), layout='constrained')
+    axes = figure.subplots(2, len(runs), squeeze=False, sharex='col', sharey='row',
+                           height_ratios=[3, 1.4])
+    for (upper, lower), run in zip(axes.T, runs):
+        if not run.epochs:
+            raise ValueError(f'{run.name} has no finished epoch yet')
+        epochs = [epoch['epoch'] for epoch in run.epochs]
+        edges = [epochs[0] - .5] + [epoch + .5 for epoch in epochs]
+        num_layers = len(run.layers)
+        frozen = np.array([[layer < epoch['num_frozen'] for epoch in run.epochs]
+                           for layer in range(num_layers)])
+        upper.pcolormesh(edges, np.arange(num_layers + 1) - .5, frozen, vmin=0, vmax=1,
+                         cmap=ListedColormap([TRAINED, FROZEN]), edgecolors='white', linewidth=.4)
+        upper.set_title(f'{run.name}\n({run.policy["type"]})', fontsize=9)
+        lower.step(edges, [run.epochs[0]['train_seconds']]
+                   + [epoch['train_seconds'] for epoch in run.epochs], color=TRAINED)
+        lower.set_ylim(bottom=0)
+        lower.set_xlabel('epoch')
+    axes[0, 0].set_ylabel('layer (0 = input)')
+    axes[1, 0].set_ylabel('training / s')
+    figure.legend(handles=[Patch(color=TRAINED, label='trained'), Patch(color=FROZEN, label='frozen')],
+                  loc='outside lower center', ncols=2, frameon=False)
+    figure.savefig(path, dpi=130)

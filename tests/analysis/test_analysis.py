@@ -1,0 +1,62 @@
+"""Tables and pictures from the record of a run."""
+import json
+
+import pytest
+
+from mmfreeze.analysis.plots import plot_freezing
+from mmfreeze.analysis.tables import comparison_table, epoch_table
+from mmfreeze.analysis.timeline import read_timeline
+
+
+@pytest.fixture
+def work_dirs(tmp_path):
+    """A baseline of 2 s an epoch, and a run that freezes two of three layers and takes less."""
+    for name, policy, frozen, seconds in (
+            ('base', 'NoFreezing', [0, 0, 0, 0], [2., 2., 2., 2.]),
+            ('lfa', 'LinearFreezing', [0, 1, 1, 2], [2., 1.5, 1.5, 1.])):
+        (tmp_path / name).mkdir()
+        metrics = {'coco/bbox_mAP': .4, 'coco/bbox_mAP_50': .75, 'coco/AR@10': .5}
+        (tmp_path / name / 'freezing_timeline.json').write_text(json.dumps(dict(
+            policy=dict(type=policy), layers=[['a'], ['b'], ['c']], decisions=[],
+            epochs=[dict(epoch=i + 1, num_frozen=n, train_seconds=s)
+                    for i, (n, s) in enumerate(zip(frozen, seconds))],
+            validations=[dict(iteration=40, epoch=4, metrics=metrics)])))
+    return [tmp_path / 'base', tmp_path / 'lfa']
+
+
+def test_epoch_table(work_dirs):
+    lines = epoch_table(read_timeline(work_dirs[1])).splitlines()
+    assert lines[0].split() == ['epoch', 'frozen', 'of', '3', 'train', 's', 'AP', 'AP50', 'AR@10']
+    assert lines[2].split() == ['2', '1', '1.5']
+    assert lines[4].split() == ['4', '2', '1.0', '0.400', '0.750', '0.500']
+
+
+def test_comparison_table(work_dirs):
+    base, lfa = comparison_table([read_timeline(d) for d in work_dirs]).splitlines()[2:]
+    assert base == ('| base | NoFreezing | 2.00 / 2.00 / 2.00 | 2.00 | 8.0 | 0.500 | 0.750 | 0.400 '
+                    '| 1.00 |')
+    assert lfa == ('| lfa | LinearFreezing | 2.00 / 1.50 / 1.00 | 1.50 | 6.0 | 0.500 | 0.750 '
+                   '| 0.400 | 1.33 |')
+
+
+def test_picture_shows_the_frozen_cells(work_dirs, tmp_path):
+    from matplotlib.image import imread
+    plot_freezing([read_timeline(d) for d in work_dirs], tmp_path / 'x.png')
+    picture = imread(tmp_path / 'x.png')[..., :3]
+    grey = abs(picture - [0xd5 / 255, 0xd9 / 255, 0xde / 255]).max(-1) < .01
+    half = grey.shape[1] // 2
+    # Four of the twelve cells of the right panel are frozen, none of the left one (the legend's
+    # patch is small).
+    assert grey[:grey.shape[0] // 2, half:].sum() > 20 * grey[:grey.shape[0] // 2, :half].sum()
+    assert grey[:, half:].sum() > 5000
+
+
+def test_foreign_work_dirs_are_named(tmp_path, work_dirs):
+    with pytest.raises(FileNotFoundError, match='LayerFreezingHook'):
+        read_timeline(tmp_path)
+    (work_dirs[0] / 'freezing_timeline.json').write_text('{"policy": 1')
+    with pytest.raises(ValueError, match='not the timeline of a run'):
+        read_timeline(work_dirs[0])
+    (work_dirs[0] / 'freezing_timeline.json').write_text('{"other": 1}')
+    with pytest.raises(ValueError, match='not the timeline of a run'):
+        read_timeline(work_dirs[0])
