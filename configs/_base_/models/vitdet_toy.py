@@ -1,0 +1,38 @@
+# ViT of 12 blocks, small enough to train from random weights on a CPU. Neck and heads are so thin
+# that about half of a training step's time goes into the backbone, the part that freezing saves on.
+_base_ = './vitdet_b.py'
+
+model = dict(
+    backbone=dict(
+        img_size=160,
+        embed_dim=96,
+        num_heads=3,
+        window_size=5,
+        drop_path_rate=0.,
+        init_cfg=None),
+    neck=dict(in_channels=96, out_channels=32),
+    rpn_head=dict(
+        in_channels=32,
+        feat_channels=32,
+        num_convs=1,
+        anchor_generator=dict(scales=[3])),  # 12, 24, 48, ... pixels
+    roi_head=dict(
+        bbox_roi_extractor=dict(out_channels=32),
+        bbox_head=dict(
+            _delete_=True,
+            type='Shared2FCBBoxHead',
+            in_channels=32,
+            fc_out_channels=128,
+            roi_feat_size=7,
+            num_classes=6,
+            bbox_coder=dict(
+                type='DeltaXYWHBBoxCoder',
+                target_means=[0., 0., 0., 0.],
+                target_stds=[0.1, 0.1, 0.2, 0.2]),
+            loss_cls=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
+            loss_bbox=dict(type='L1Loss', loss_weight=1.0))),
+    train_cfg=dict(
+        rpn=dict(sampler=dict(num=128)),
+        rpn_proposal=dict(nms_pre=100, max_per_img=64),
+        rcnn=dict(sampler=dict(num=32, pos_fraction=0.5))),
+    test_cfg=dict(rpn=dict(nms_pre=300, max_per_img=200)))

@@ -1,0 +1,103 @@
+"""Optimizer groups by layer, with layer-wise learning rate decay."""
+from typing import Dict, List, Optional, Tuple
+
+from mmdet.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.optim import DefaultOptimWrapperConstructor
+from torch import nn
+
+from mmfreeze.freezing.layers import declared_layers
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class LayerGroupsConstructor(DefaultOptimWrapperConstructor):
+    """Makes one pair of parameter groups (with and without weight decay) for each declared layer.
+
+    The layers are those that the model's backbone declares by ``ordered_layers()``, the same that
+    freezing reads. Of L layers, layer l learns with ``lr * layer_decay ** (L - l)``, so the last
+    one with ``lr * layer_decay``; everything that is in no layer (neck, heads) with ``lr`` itself.
+    That is detectron2's rule for ViTDet, but for the embeddings: they belong to layer 0 here and
+    are one step below block 0 there.
+
+    There is no weight decay on one-dimensional parameters (norms, biases) and on the absolute
+    position table ``pos_embed``. Relative position tables decay. detectron2's ViTDet exempts norms
+    and ``pos_embed``, not biases; mmdetection's ViTDet project exempts norms and biases and means
+    to exempt ``pos_embed``; neither exempts relative tables.
+
+    Each group carries ``name`` and ``layer`` (L for the rest). The groups of the rest come first,
+    because mmengine logs the first group's learning rate as ``lr``; ``base_lr`` beside it is the
+    configured one, which ``auto_scale_lr`` does not scale. Schedulers act on every group alike.
+    Parameters that the model itself has frozen stay out, as with mmengine's own constructor.
+
+    Args:
+        optim_wrapper_cfg (dict): Config of the optimizer wrapper; its ``optimizer`` gives ``lr``.
+        paramwise_cfg (dict, optional): ``layer_decay`` (float), in (0, 1]. Defaults to None, which
+            means 1: groups by layer, equal rates.
+
+    Raises:
+        ValueError: A setting is unknown, out of range or missing, or no layers are declared.
+    """
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: Optional[dict] = None) -> None:
+        # Never empty: without paramwise options the base class would make a single group.
+        super().__init__(optim_wrapper_cfg, {'layer_decay': 1., **(paramwise_cfg or {})})
+        unknown = sorted(set(self.paramwise_cfg) - {'layer_decay'})
+        if unknown:
+            raise ValueError(f'optim_wrapper.paramwise_cfg: LayerGroupsConstructor does not know '
+                             f'{", ".join(unknown)}; it takes layer_decay only')
+        self.layer_decay = self.paramwise_cfg['layer_decay']
+        if not 0 < self.layer_decay <= 1:
+            raise ValueError(f'optim_wrapper.paramwise_cfg.layer_decay={self.layer_decay} is not '
+                             'within (0, 1]')
+        if self.base_lr is None:
+            raise ValueError('optim_wrapper.optimizer.lr is missing: the learning rates of the '
+                             'layers are multiples of it')
+
+    def add_params(self, params: List[dict], module: nn.Module, **kwargs) -> None:
+        """Appends the groups of a model.
+
+        Args:
+            params (list[dict]): The groups, extended in place.
+            module (nn.Module): The model.
+
+        Raises:
+            ValueError: The model declares no layers, or a parameter is in two of them.
+        """
+        if not any(hasattr(m, 'ordered_layers') for m in module.modules()):
+            raise ValueError(
+                'optim_wrapper.constructor=LayerGroupsConstructor: no part of '
+                f'{type(module).__name__} declares its layers; give its backbone a method '
+                'ordered_layers() -> list[tuple[str, ...]] with the names of the submodules and '
+                'parameters of each layer, input first')
+        layers = declared_layers(module)
+        num_layers = len(layers)
+        groups: Dict[Tuple[int, bool], dict] = {}
+        for name, param in module.named_parameters():
+            if not param.requires_grad:
+                continue
+            layer = _layer_of(name, layers)
+            decays = param.ndim > 1 and name.rpartition('.')[2] != 'pos_embed'
+            if (layer, decays) not in groups:
+                groups[layer, decays] = self._group(layer, num_layers, decays)
+            groups[layer, decays]['params'].append(param)
+        # The rest first, then layer by layer from the input, in each the decaying parameters first.
+        params.extend(groups[key] for key in sorted(
+            groups, key=lambda key: (key[0] != num_layers, key[0], not key[1])))
+
+    def _group(self, layer: int, num_layers: int, decays: bool) -> dict:
+        name = 'rest' if layer == num_layers else f'layer {layer}'
+        group = dict(
+            params=[],
+            name=name if decays else f'{name}, no weight decay',
+            layer=layer,
+            lr=self.base_lr * self.layer_decay**(num_layers - layer))
+        if not decays:
+            group['weight_decay'] = 0.
+        return group
+
+
+def _layer_of(param: str, layers: List[Tuple[str, ...]]) -> int:
+    owners = [i for i, names in enumerate(layers)
+              if any(param == name or param.startswith(name + '.') for name in names)]
+    if len(owners) > 1:
+        raise ValueError(f'{param} belongs to more than one declared layer: {owners}')
+    return owners[0] if owners else len(layers)

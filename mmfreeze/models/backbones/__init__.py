@@ -1,0 +1,4 @@
+"""Backbones."""
+from .vitdet import ViTDetBackbone
+
+__all__ = ['ViTDetBackbone']
