@@ -43,7 +43,10 @@ def main() -> None:
         if args.out is not None and not args.out.endswith(('.pkl', '.pickle')):
             raise ValueError(f'--out must be a .pkl file, but is {args.out}')
         cfg.load_from = args.checkpoint
-        cfg.test_evaluator.classwise = True
+        evaluators = cfg.test_evaluator
+        for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
+            if evaluator.type == 'CocoBoxMetric':
+                evaluator.classwise = True
     with one_line_errors(Path(cfg.work_dir)):
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
         if args.out is not None:

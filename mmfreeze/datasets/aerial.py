@@ -1,0 +1,53 @@
+"""What the data sets of this project share."""
+from pathlib import Path
+from typing import List, Sequence
+
+from mmdet.datasets import CocoDataset
+from mmdet.datasets.api_wrappers import COCO
+
+
+class CocoByName(COCO):
+    """Finds categories by name, so that label i always means the i-th class.
+
+    The parent returns them in the order of the annotation file, whatever the order of the names.
+    """
+
+    def get_cat_ids(self, cat_names: Sequence[str]) -> List[int]:
+        """Returns the category id of each class.
+
+        Raises:
+            ValueError: If the annotation file lacks a class.
+        """
+        ids = {category['name']: category['id'] for category in self.dataset['categories']}
+        missing = [name for name in cat_names if name not in ids]
+        if missing:
+            raise ValueError(f'no category {", ".join(missing)}; the file has {", ".join(ids)}')
+        return [ids[name] for name in cat_names]
+
+
+class AerialDataset(CocoDataset):
+    """A COCO json whose absence or whose wrong classes are answered with one clear line.
+
+    Subclasses set ``METAINFO`` and ``CONVERTER``, the command that writes the json, in which
+    ``{root}`` stands for the data root. File names in the json are relative to the data root.
+    """
+    COCOAPI = CocoByName
+    CONVERTER: str
+
+    def load_data_list(self) -> List[dict]:
+        """Loads the annotation file.
+
+        Returns:
+            One dict per image, as mmdet's ``CocoDataset`` gives them.
+
+        Raises:
+            FileNotFoundError: If the annotation file is absent; names the command that makes it.
+            ValueError: If the file is no json or lacks a class.
+        """
+        if self.backend_args is None and not Path(self.ann_file).is_file():
+            command = self.CONVERTER.format(root=self.data_root.rstrip('/') or '.')
+            raise FileNotFoundError(f'{self.ann_file} is absent; make it with: python {command}')
+        try:
+            return super().load_data_list()
+        except ValueError as error:
+            raise ValueError(f'{self.ann_file}: {error}') from error

@@ -1,0 +1,45 @@
+"""What the converters' command lines have in common."""
+import argparse
+import sys
+from pathlib import Path
+from typing import Callable
+
+from .convert import REPORT_NAME, convert
+from .record import ConversionError, Reader
+
+
+def conversion_parser(description: str) -> argparse.ArgumentParser:
+    """Returns a parser with the options that every converter has."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument('root', type=Path, help='the folder of the data set')
+    parser.add_argument('--out', type=Path, help='the folder for the json (<root>/annotations)')
+    parser.add_argument(
+        '--on-error', choices=('fail', 'skip'), default='fail',
+        help='what to do about files that are missing or cannot be used: report all of them and '
+        'write nothing, or leave those images out (%(default)s)')
+    parser.add_argument(
+        '--on-defect', choices=('clip', 'reject'), default='clip',
+        help='what to do about boxes that leave their image or have no area: clip, and drop what '
+        'has nothing left, or treat the file as one that cannot be used (%(default)s)')
+    return parser
+
+
+def run_conversion(make_reader: Callable[[], Reader], args: argparse.Namespace) -> int:
+    """Converts, tells what came of it, and returns the exit status.
+
+    Args:
+        make_reader: Opens the data set; it may raise :class:`ConversionError`.
+        args: The options of :func:`conversion_parser`.
+    """
+    out_dir = args.out or args.root / 'annotations'
+    try:
+        report = convert(make_reader(), out_dir, args.on_error, args.on_defect)
+    except ConversionError as error:
+        print(f'{error}\nnothing was written', file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f'{out_dir}: cannot be written ({error})', file=sys.stderr)
+        return 1
+    print(f'{out_dir}: {report.summary()}')
+    print(f'  details: {out_dir / REPORT_NAME}')
+    return 0

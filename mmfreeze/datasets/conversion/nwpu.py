@@ -1,0 +1,75 @@
+"""Reads NWPU VHR-10's own layout: one text file per image."""
+import re
+from pathlib import Path
+from typing import Sequence, Union
+
+from .record import (Box, ConversionError, LabelError, Reader, Record, inclusive_box, read_id_list,
+                     read_image_size)
+
+NUMBER = r'\s*(\d+)\s*'
+POINT = rf'\s*\({NUMBER},{NUMBER}\)\s*'
+LINE = re.compile(f'{POINT},{POINT},{NUMBER}')
+
+
+class NWPUVHR10Reader(Reader):
+    """Reads NWPU VHR-10's positive images (Cheng et al., ISPRS 2014).
+
+    Below ``root`` are expected ``positive image set/NNN.jpg``, ``ground truth/NNN.txt`` (both
+    names with blanks or underscores) and ``image_set/{train,test}.txt``. A line of a label file
+    reads ``(x1,y1),(x2,y2),class`` with classes from 1; blanks may stand between the parts. Sizes
+    come from the images. That coordinates are 1-based and inclusive is inferred: the release does
+    not say so, its smallest coordinate is 1.
+
+    Args:
+        root: The folder of the data set.
+        classes: The class names in official order.
+
+    Raises:
+        ConversionError: If a folder or a list of ids is missing.
+    """
+
+    def __init__(self, root: Union[str, Path], classes: Sequence[str]) -> None:
+        self.root = Path(root)
+        self.classes = classes
+        self.images = self._folder('positive image set')
+        self.labels = self._folder('ground truth')
+        lists = self.root / 'image_set'
+        if not all((lists / f'{name}.txt').is_file() for name in ('train', 'test')):
+            raise ConversionError(
+                f'{lists}: train.txt or test.txt is missing; NWPU VHR-10 has no official split, '
+                'so put two lists of image ids there, one id such as 001 per line')
+        self.splits = {name: read_id_list(lists / f'{name}.txt') for name in ('train', 'test')}
+
+    def _folder(self, name: str) -> Path:
+        for candidate in (name, name.replace(' ', '_')):
+            if (self.root / candidate).is_dir():
+                return self.root / candidate
+        raise ConversionError(f'{self.root / name}: no such folder, with underscores neither; '
+                              'unpack NWPU VHR-10 there')
+
+    def read(self, image_id: str) -> Record:
+        """See :meth:`Reader.read`."""
+        path = self.labels / f'{image_id}.txt'
+        label = path.relative_to(self.root).as_posix()
+        try:
+            lines = path.read_text(encoding='utf-8-sig').splitlines()
+        except FileNotFoundError as error:
+            raise LabelError(f'{label}: the label file is missing') from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise LabelError(f'{label}: cannot be read as text ({error})') from error
+        boxes = [self._parse(label, number, line)
+                 for number, line in enumerate(lines, start=1) if line.strip()]
+        file_name = f'{self.images.name}/{image_id}.jpg'
+        width, height = read_image_size(self.root, file_name)
+        return Record(file_name, label, width, height, boxes, [])
+
+    def _parse(self, label: str, number: int, line: str) -> Box:
+        match = LINE.fullmatch(line)
+        if not match:
+            raise LabelError(f'{label}, line {number}: expected (x1,y1),(x2,y2),class, '
+                             f'not {line.strip()!r}')
+        *corners, category = map(int, match.groups())
+        if not 1 <= category <= len(self.classes):
+            raise LabelError(f'{label}, line {number}: class {category} is not one of '
+                             f'1 to {len(self.classes)}')
+        return inclusive_box(self.classes[category - 1], tuple(corners))

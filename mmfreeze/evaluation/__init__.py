@@ -1,0 +1,4 @@
+"""Measures of detection quality."""
+from .coco_box_metric import CocoBoxMetric
+
+__all__ = ['CocoBoxMetric']

@@ -1,0 +1,39 @@
+"""Writing files so that an interruption loses nothing."""
+import os
+from pathlib import Path
+from typing import Dict, Union
+
+
+def write_text_atomic(path: Union[str, Path], text: str) -> None:
+    """Writes one text file beside its place and renames it; see :func:`write_texts_atomic`."""
+    write_texts_atomic({Path(path): text})
+
+
+def write_texts_atomic(texts: Dict[Path, str]) -> None:
+    """Writes several UTF-8 text files that belong together.
+
+    Every text is first written in full to a temporary file in the folder of its target. Only when
+    all of them are on the disk are they renamed, so a full disk or a kill leaves the old files.
+    Missing folders are made. Line ends are written as they stand in the text.
+
+    Args:
+        texts: The text of each file by its path.
+
+    Raises:
+        OSError: If a file cannot be written; no target has changed then.
+    """
+    written = {}
+    try:
+        for target, text in texts.items():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary = target.with_name(f'.{target.name}.{os.getpid()}.tmp')
+            written[temporary] = target
+            with open(temporary, 'w', encoding='utf-8', newline='') as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        for temporary, target in written.items():
+            os.replace(temporary, target)
+    finally:
+        for temporary in written:
+            temporary.unlink(missing_ok=True)
