@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 # files are half written for installed.
 UNFINISHED := $(VENV)/.unfinished
 
-# The pinned requirements are those of 3.11; they exist for 3.12 too, which is untried, not for 3.10.
+# The pinned versions are those of 3.11; they exist for 3.12 too, which is untried, not for 3.10.
 VERSION_FITS := import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
 PYTHON ?= $(shell for python in python3.11 python3; do \
 	if "$$python" -c '$(VERSION_FITS)' 2>/dev/null; then echo "$$python"; break; fi; done)
@@ -23,19 +23,22 @@ PIP := $(RUN) -m pip install --disable-pip-version-check --no-compile
 BRIEFLY := | sed -un -e 's/^ *\(Downloading\|Using cached\) \(.*MB)\)$$/      \2/p' \
 	-e 's/^Installing collected packages.*/      installing .../p'
 
+TOY_RUNS := $(foreach kind,base lfa afa,work_dirs/vitdet_$(kind)_toy)
+
 .PHONY: help setup train results test clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*##/make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
-	@echo 'TORCH_INDEX=<url> takes torch and torchvision from another index, PYTHON=<path> sets the Python.'
+	@echo 'TORCH_INDEX=<url> takes torch and torchvision from another index.'
+	@echo 'PYTHON=<path> sets the Python that .venv is made with.'
 
 setup: $(READY)  ## Install everything into .venv, unless it is there.
 
 $(READY): $(wildcard requirements/*.txt) setup.py
 	@"$(PYTHON)" -c '$(VERSION_FITS)' 2>/dev/null || { \
-		echo 'No Python 3.11 (or 3.12) found: install one, or name it: make PYTHON=/path/to/python3.11' >&2; \
+		echo 'No Python 3.11 (or 3.12): install one, or name it: make PYTHON=/path/to/python3.11' >&2; \
 		exit 1; }
-	@echo 'Setting up $(VENV): 3.0 GB to download, 5.5 GB of disk, 3-5 minutes on a fast line.'
+	@echo 'Setting up $(VENV): up to 3.0 GB to download, 5.5 GB of disk, 3-5 minutes.'
 	@echo '(2.2 GB of it are CUDA libraries: make TORCH_INDEX=<url of CPU builds> does without.)'
 	@if [ -e $(UNFINISHED) ]; then rm -rf $(VENV); fi
 	@mkdir -p $(VENV) && rm -f $@ && touch $(UNFINISHED)
@@ -60,7 +63,8 @@ results: $(READY) data/toy  ## Train without freezing, with LFA and with AFA, an
 	$(RUN) tools/train.py configs/vitdet_base_toy.py
 	$(RUN) tools/train.py configs/vitdet_lfa_toy.py
 	$(RUN) tools/train.py configs/vitdet_afa_toy.py
-	$(RUN) tools/analysis_tools/compare_toy.py
+	$(RUN) tools/analysis_tools/compare_runs.py $(TOY_RUNS)
+	$(RUN) tools/analysis_tools/plot_freezing.py $(TOY_RUNS) --out docs/images/freezing_toy.png
 
 test: $(READY)  ## Run the tests.
 	$(RUN) -m pytest

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+import mmfreeze  # noqa: F401, before any test imports mmcv.ops, which may need the stand-in
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from mmdet.registry import MODELS
 from mmengine.logging import MMLogger
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
 
 from mmfreeze.models.backbones import ViTDetBackbone
 from mmfreeze.models.weights import PretrainedViT, load_vit_weights, read_weights
@@ -236,3 +238,41 @@ def test_initialisation_is_logged_as_pretrained(tmp_path):
     backbone.init_weights()
     assert seen['patch_embed.proj.weight'] == f'PretrainedViT: load from {path}'
     assert 'PretrainedViT' not in seen['blocks.0.attn.rel_pos_h']
+
+
+class MeanModel(BaseModel):
+    """A backbone and the mean of its map."""
+
+    def __init__(self, checkpoint: str) -> None:
+        super().__init__()
+        self.backbone = ViTDetBackbone(
+            init_cfg=dict(type='PretrainedViT', checkpoint=checkpoint), **SMALL)
+
+    def forward(self, image, mode='tensor'):
+        mean = self.backbone(torch.stack(image))[0].mean()
+        return dict(loss=mean) if mode == 'loss' else [mean]
+
+
+def build_runner(work_dir, checkpoint) -> Runner:
+    loader = dict(
+        batch_size=1, dataset=[dict(image=torch.randn(3, 32, 32))],
+        sampler=dict(type='DefaultSampler', shuffle=False))
+    return Runner(
+        MeanModel(str(checkpoint)), str(work_dir), train_dataloader=loader,
+        train_cfg=dict(by_epoch=True, max_epochs=1), test_dataloader=loader, test_cfg=dict(),
+        test_evaluator=[], optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.)),
+        default_scope='mmengine', experiment_name=f'{work_dir.name}', log_level='WARNING')
+
+
+def test_runner_loads_start_weights_to_train_and_needs_no_file_to_test(tmp_path):
+    path = tmp_path / 'w.pth'
+    weights = small_weights()
+    torch.save(weights, path)
+    runner = build_runner(tmp_path / 'train', path)
+    runner.train()
+    name = 'blocks.1.mlp.fc2.weight'
+    assert torch.equal(runner.model.state_dict()[f'backbone.{name}'], weights[name])
+    path.unlink()
+    build_runner(tmp_path / 'test', path).test()
+    with pytest.raises(FileNotFoundError, match='start weights not found'):
+        build_runner(tmp_path / 'again', path).train()
