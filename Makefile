@@ -23,6 +23,7 @@ PIP := $(RUN) -m pip install --disable-pip-version-check --no-compile
 BRIEFLY := | sed -un -e 's/^ *\(Downloading\|Using cached\) \(.*MB)\)$$/      \2/p' \
 	-e 's/^Installing collected packages.*/      installing .../p'
 
+TOY := data/toy/annotations/test.json
 TOY_RUNS := $(foreach kind,base lfa afa,work_dirs/vitdet_$(kind)_toy)
 
 .PHONY: help setup train results test clean
@@ -53,13 +54,13 @@ $(READY): $(wildcard requirements/*.txt) setup.py
 	@$(PIP) --no-deps --no-build-isolation --editable . $(BRIEFLY)
 	@rm $(UNFINISHED) && touch $@
 
-data/toy: | $(READY)
-	$(RUN) tools/dataset_converters/make_toy.py --out $@
+$(TOY): | $(READY)
+	$(RUN) tools/dataset_converters/make_toy.py --out data/toy
 
-train: $(READY) data/toy  ## Train ViTDet with adaptive freezing on the toy set.
+train: $(READY) $(TOY)  ## Train ViTDet with adaptive freezing on the toy set.
 	$(RUN) tools/train.py configs/vitdet_afa_toy.py
 
-results: $(READY) data/toy  ## Train without freezing, with LFA and with AFA, and compare the three.
+results: $(READY) $(TOY)  ## Train without freezing, with LFA and with AFA, and compare the three.
 	$(RUN) tools/train.py configs/vitdet_base_toy.py
 	$(RUN) tools/train.py configs/vitdet_lfa_toy.py
 	$(RUN) tools/train.py configs/vitdet_afa_toy.py

@@ -119,7 +119,8 @@ def write_safetensors(path, tensors: dict) -> None:
     for name, tensor in tensors.items():
         raw = tensor.contiguous().view(torch.uint8).numpy().tobytes()
         header[name] = dict(dtype={torch.float32: 'F32', torch.bfloat16: 'BF16'}[tensor.dtype],
-                            shape=list(tensor.shape), data_offsets=[len(data), len(data) + len(raw)])
+                            shape=list(tensor.shape),
+                            data_offsets=[len(data), len(data) + len(raw)])
         data += raw
     text = json.dumps(header).encode()
     path.write_bytes(struct.pack('<Q', len(text)) + text + data)
@@ -261,7 +262,7 @@ def build_runner(work_dir, checkpoint) -> Runner:
         MeanModel(str(checkpoint)), str(work_dir), train_dataloader=loader,
         train_cfg=dict(by_epoch=True, max_epochs=1), test_dataloader=loader, test_cfg=dict(),
         test_evaluator=[], optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.)),
-        default_scope='mmengine', experiment_name=f'{work_dir.name}', log_level='WARNING')
+        default_scope='mmdet', experiment_name=f'{work_dir.name}', log_level='WARNING')
 
 
 def test_runner_loads_start_weights_to_train_and_needs_no_file_to_test(tmp_path):

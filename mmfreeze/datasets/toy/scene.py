@@ -32,12 +32,12 @@ class ToyDifficulty:
     groups: Tuple[int, int] = (3, 6)
     row: Tuple[float, int, int] = (.35, 2, 4)
     gap: Range = (0, 1.5)
-    clutter: Tuple[int, int] = (6, 14)
-    contrast: Range = (.55, 1.)
-    ground_noise: float = 12
-    pixel_noise: int = 8
-    gain: Range = (.7, 1.15)
-    tilt: float = 15
+    clutter: Tuple[int, int] = (3, 8)
+    contrast: Range = (.8, 1.)
+    ground_noise: float = 7
+    pixel_noise: int = 5
+    gain: Range = (.85, 1.1)
+    tilt: float = 5
     length: Dict[str, Range] = dataclasses.field(default_factory=lambda: dict(
         airplane=(26, 46), basketballcourt=(30, 50), ship=(20, 42), storagetank=(14, 30),
         tenniscourt=(30, 50), vehicle=(16, 24)))
@@ -56,12 +56,13 @@ SUPERSAMPLING = 4
 EDGE = 3  # no object's centre lies nearer to the image's edge, so at least half of it shows
 COURTS = ((70, 120, 88), (66, 98, 140), (150, 84, 66), (116, 104, 140))
 METALS = ((232, 232, 228), (205, 208, 212), (180, 178, 170))
+HULLS = ((176, 48, 44), (214, 222, 230), (52, 60, 84))
 PAINTS = ((230, 230, 230), (176, 48, 44), (48, 74, 140), (210, 176, 60), (54, 56, 60),
           (150, 152, 156))
 COLOURS: Dict[str, Sequence[Colour]] = dict(
-    airplane=METALS, basketballcourt=COURTS, ship=PAINTS, storagetank=METALS, tenniscourt=COURTS,
+    airplane=METALS, basketballcourt=COURTS, ship=HULLS, storagetank=METALS, tenniscourt=COURTS,
     vehicle=PAINTS)
-CLUTTER_COLOURS = (*COURTS, *METALS, *PAINTS, (52, 78, 44), (64, 92, 58))
+CLUTTER_COLOURS = (*COURTS, *METALS, *HULLS, *PAINTS, (52, 78, 44), (64, 92, 58))
 
 
 def draw_scene(rng: np.random.Generator, size: int,

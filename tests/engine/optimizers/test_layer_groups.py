@@ -23,9 +23,8 @@ class Detector(nn.Module):
 
 def build(model: nn.Module, paramwise_cfg=None, **optimizer) -> OptimWrapper:
     optimizer = {**dict(type='AdamW', lr=.1, weight_decay=.05), **optimizer}
-    constructor = OPTIM_WRAPPER_CONSTRUCTORS.build(dict(
-        type='LayerGroupsConstructor', paramwise_cfg=paramwise_cfg,
-        optim_wrapper_cfg=dict(type='OptimWrapper', optimizer=optimizer)))
+    constructor = LayerGroupsConstructor(
+        dict(type='OptimWrapper', optimizer=optimizer), paramwise_cfg)
     return constructor(model)
 
 
@@ -153,3 +152,7 @@ def test_bad_settings_are_refused(paramwise_cfg, message):
 def test_missing_rate_is_refused():
     with pytest.raises(ValueError, match='optim_wrapper.optimizer.lr is missing'):
         LayerGroupsConstructor(dict(type='OptimWrapper', optimizer=dict(type='AdamW')))
+
+
+def test_registered():
+    assert OPTIM_WRAPPER_CONSTRUCTORS.get('LayerGroupsConstructor') is LayerGroupsConstructor
