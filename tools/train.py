@@ -91,9 +91,9 @@ def main() -> None:
                          f'last checkpoint in {cfg.work_dir}'):
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
         runner.train()
-    timeline = Path(cfg.work_dir, 'freezing_timeline.json')
-    if is_main_process() and timeline.is_file():
-        print(epoch_table(read_timeline(timeline)))
+        timeline = Path(cfg.work_dir, 'freezing_timeline.json')
+        if is_main_process() and timeline.is_file():
+            print(epoch_table(read_timeline(timeline)))
 
 
 if __name__ == '__main__':

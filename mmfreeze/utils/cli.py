@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, NoReturn, Optional
 
+import torch.distributed
 from mmengine.config import Config
 
 
@@ -24,7 +25,7 @@ def fail(message: str) -> NoReturn:
 @contextmanager
 def one_line_errors(work_dir: Optional[Path] = None, interrupted: str = 'interrupted'
                     ) -> Iterator[None]:
-    """Reports an error raised inside as one line.
+    """Reports an error raised inside as one line, and leaves the process group at the end.
 
     Args:
         work_dir (Path, optional): An existing folder that takes the traceback, as ``error_rank0.log``.
@@ -47,6 +48,10 @@ def one_line_errors(work_dir: Optional[Path] = None, interrupted: str = 'interru
             path.write_text(traceback.format_exc())
             message += f' (traceback: {path})'
         fail(message)
+    finally:
+        # Left to the interpreter's exit, the process group sometimes aborts instead of ending.
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
 
 
 def load_config(path: str, options: Optional[dict] = None, work_dir: Optional[str] = None) -> Config:

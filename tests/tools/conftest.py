@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.visualization import Visualizer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,6 +27,10 @@ def run_tool(monkeypatch, capsys):
         spec.loader.exec_module(module)
         monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
         capsys.readouterr()
+        # mmengine finds these again by a name that ends in the second of the start: a second tool
+        # in the same second would write to the first one's streams and folders.
+        for kind in (MMLogger, MessageHub, Visualizer):
+            kind._instance_dict.clear()
         code = 0
         try:
             code = module.main() or 0

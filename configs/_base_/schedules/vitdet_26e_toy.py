@@ -11,6 +11,7 @@ optim_wrapper = dict(
 
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
-    dict(type='MultiStepLR', by_epoch=True, begin=0, end=26, milestones=[22, 24], gamma=0.1)]
+    dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=26, T_max=26, eta_min_ratio=0.01,
+         convert_to_iter_based=True)]
 
 auto_scale_lr = dict(enable=False, base_batch_size=8)
