@@ -4,14 +4,20 @@ Example: python tools/test.py configs/vitdet_afa_toy.py work_dirs/vitdet_afa_toy
 """
 import argparse
 import os
+import sys
 from pathlib import Path
+
+try:
+    import mmfreeze  # noqa: F401, first, for it says what to install where the stack is not whole
+except (ImportError, RuntimeError) as error:
+    sys.exit(f'error: {error}')
 
 from mmdet.evaluation import DumpDetResults
 from mmengine.config import DictAction
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from mmfreeze.utils.cli import load_config, one_line_errors
+from mmfreeze.utils.cli import load_config, one_line_errors, require_checkpoint
 
 
 def parse_args() -> argparse.Namespace:
@@ -38,11 +44,11 @@ def main() -> None:
     with one_line_errors():
         cfg = load_config(args.config, args.cfg_options, args.work_dir)
         cfg.launcher = args.launcher
-        if not Path(args.checkpoint).is_file():
-            raise FileNotFoundError(f'there is no checkpoint {args.checkpoint}')
+        require_checkpoint(args.checkpoint)
         if args.out is not None and not args.out.endswith(('.pkl', '.pickle')):
             raise ValueError(f'--out must be a .pkl file, but is {args.out}')
         cfg.load_from = args.checkpoint
+        cfg.resume = False  # as the config that a resumed run leaves in its work dir has it
         evaluators = cfg.test_evaluator
         for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
             if evaluator.type == 'CocoBoxMetric':

@@ -4,7 +4,13 @@ Example: python tools/train.py configs/vitdet_afa_toy.py
 """
 import argparse
 import os
+import sys
 from pathlib import Path
+
+try:
+    import mmfreeze  # noqa: F401, first, for it says what to install where the stack is not whole
+except (ImportError, RuntimeError) as error:
+    sys.exit(f'error: {error}')
 
 import torch
 from mmengine.config import Config, DictAction
@@ -14,7 +20,7 @@ from mmengine.runner import Runner
 
 from mmfreeze.analysis.timeline import read_timeline
 from mmfreeze.analysis.tables import epoch_table
-from mmfreeze.utils.cli import load_config, one_line_errors
+from mmfreeze.utils.cli import load_config, one_line_errors, require_checkpoint
 
 # Which wrapper takes the place of which under --amp: freezing wrappers stay freezing wrappers.
 AMP_WRAPPERS = dict(OptimWrapper='AmpOptimWrapper', FreezeOptimWrapper='AmpFreezeOptimWrapper')
@@ -49,7 +55,7 @@ def enable_amp(cfg: Config) -> None:
     """Exchanges the optimizer wrapper for its mixed-precision counterpart."""
     if not torch.cuda.is_available():
         raise ValueError('--amp needs a CUDA device and there is none; train without --amp')
-    kind = cfg.optim_wrapper.type
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if kind in AMP_WRAPPERS.values():
         return
     if kind not in AMP_WRAPPERS:
@@ -61,7 +67,7 @@ def enable_amp(cfg: Config) -> None:
 
 def enable_auto_scale_lr(cfg: Config) -> None:
     """Switches the linear scaling of the learning rate on."""
-    if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+    if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
         raise ValueError('--auto-scale-lr needs auto_scale_lr = dict(base_batch_size=...) in the '
                          'config: the total batch size that its lr is meant for')
     cfg.auto_scale_lr.enable = True
@@ -69,8 +75,8 @@ def enable_auto_scale_lr(cfg: Config) -> None:
 
 def set_resume(cfg: Config, resume: str) -> None:
     """Makes the run go on from a checkpoint, or from the latest one ('auto')."""
-    if resume != 'auto' and not Path(resume).is_file():
-        raise FileNotFoundError(f'--resume: there is no checkpoint {resume}')
+    if resume != 'auto':
+        require_checkpoint(resume)
     cfg.resume = True
     cfg.load_from = None if resume == 'auto' else resume
 
@@ -86,14 +92,12 @@ def main() -> None:
             enable_auto_scale_lr(cfg)
         if args.resume is not None:
             set_resume(cfg, args.resume)
-    with one_line_errors(Path(cfg.work_dir),
-                         interrupted='interrupted; the same command with --resume goes on from the '
-                         f'last checkpoint in {cfg.work_dir}'):
+    with one_line_errors(Path(cfg.work_dir)):
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
         runner.train()
         timeline = Path(cfg.work_dir, 'freezing_timeline.json')
-        if is_main_process() and timeline.is_file():
-            print(epoch_table(read_timeline(timeline)))
+        if is_main_process() and timeline.is_file() and (run := read_timeline(timeline)).epochs:
+            print(epoch_table(run))
 
 
 if __name__ == '__main__':

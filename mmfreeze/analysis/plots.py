@@ -24,14 +24,13 @@ def plot_freezing(runs: Sequence[RunRecord], path: Union[str, Path]) -> None:
         path (str | Path): The picture to write; its suffix says the format.
 
     Raises:
-        ValueError: A run has not finished an epoch.
+        ValueError: A run has no epochs.
     """
     figure = Figure(figsize=(3.2 * len(runs) + .8, 4.2), layout='constrained')
     axes = figure.subplots(2, len(runs), squeeze=False, sharex='col', sharey='row',
                            height_ratios=[3, 1.4])
     for (upper, lower), run in zip(axes.T, runs):
-        if not run.epochs:
-            raise ValueError(f'{run.name} has no finished epoch yet')
+        run.require_epochs()
         epochs = [epoch['epoch'] for epoch in run.epochs]
         edges = [epochs[0] - .5] + [epoch + .5 for epoch in epochs]
         num_layers = len(run.layers)
@@ -48,4 +47,5 @@ def plot_freezing(runs: Sequence[RunRecord], path: Union[str, Path]) -> None:
     axes[1, 0].set_ylabel('training / s')
     figure.legend(handles=[Patch(color=TRAINED, label='trained'), Patch(color=FROZEN, label='frozen')],
                   loc='outside lower center', ncols=2, frameon=False)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)

@@ -38,17 +38,16 @@ def comparison_table(runs: Sequence[RunRecord]) -> str:
         (validation apart), the metrics of the last validation, and the speed-up.
 
     Raises:
-        ValueError: A run has not finished an epoch.
+        ValueError: A run has no epochs.
     """
     lines = ['| run | policy | epoch first / middle / last (s) | mean epoch (s) | total (s) '
              '| AR@10 | AP50 | AP | speed-up |', '|---|---|---|--:|--:|--:|--:|--:|--:|']
     base = None
     for run in runs:
-        if not run.epochs:
-            raise ValueError(f'{run.name} has no finished epoch yet')
+        run.require_epochs()
         seconds: List[float] = [epoch['train_seconds'] for epoch in run.epochs]
         base = base or sum(seconds)
-        metrics = run.metrics(run.epochs[-1]['epoch'])
+        metrics = run.metrics()
         shown = [f'{metrics[METRICS[m]]:.3f}' if METRICS[m] in metrics else '-'
                  for m in ('AR@10', 'AP50', 'AP')]
         trio = ' / '.join(f'{s:.2f}' for s in (seconds[0], seconds[len(seconds) // 2], seconds[-1]))

@@ -2,7 +2,7 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Union
+from typing import Any, Dict, List, Optional, Union
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,25 @@ class RunRecord:
     epochs: List[Dict[str, Any]] = field(default_factory=list)
     validations: List[Dict[str, Any]] = field(default_factory=list)
 
-    def metrics(self, epoch: int) -> Dict[str, float]:
-        """Metrics of the validation after an epoch, without their prefix; empty if none was."""
+    def metrics(self, epoch: Optional[int] = None) -> Dict[str, float]:
+        """Metrics of a validation, without their prefix.
+
+        Args:
+            epoch (int, optional): The epoch after which it was. Defaults to None: the last one.
+
+        Returns:
+            dict[str, float]: Empty if there was none.
+        """
         for validation in reversed(self.validations):
-            if validation['epoch'] == epoch:
+            if epoch in (None, validation['epoch']):
                 return {k.rpartition('/')[2]: v for k, v in validation['metrics'].items()}
         return {}
+
+    def require_epochs(self) -> None:
+        """Raises ``ValueError`` if there is no epoch to show."""
+        if not self.epochs:
+            raise ValueError(f'{self.name} has no finished epoch: it has only begun, or trained in '
+                             'an iteration loop, of which no epochs are recorded')
 
 
 def read_timeline(path: Union[str, Path]) -> RunRecord:

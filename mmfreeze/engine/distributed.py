@@ -1,6 +1,7 @@
 """Wrapping a model for distributed training again, once the set of trainable parameters changed."""
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 
@@ -13,21 +14,10 @@ def rewrap(runner: Runner) -> None:
 
     Args:
         runner (Runner): Whose ``model`` is wrapped as its config says.
-
-    Raises:
-        NotImplementedError: The wrapper is not ``DistributedDataParallel`` (FSDP, DeepSpeed), or
-            has a static graph.
     """
     wrapper = runner.model
     if not is_model_wrapper(wrapper):
         return
-    if not isinstance(wrapper, DistributedDataParallel):
-        raise NotImplementedError(
-            f'layers cannot be frozen under {type(wrapper).__name__}: use '
-            'MMDistributedDataParallel (model_wrapper_cfg)')
-    if wrapper.static_graph:
-        raise NotImplementedError('layers cannot be frozen under static_graph=True: remove it '
-                                  'from model_wrapper_cfg')
     model = wrapper.module
     # The old wrapper's reducer must be gone before the new one registers its gradient hooks.
     runner.model = wrapper = None
@@ -38,3 +28,24 @@ def rewrap(runner: Runner) -> None:
     finally:
         if sync_bn is not None:
             runner.cfg.sync_bn = sync_bn
+
+
+def require_freezable(model: nn.Module) -> None:
+    """Checks, before training, that layers can be frozen under a model's distributed wrapper.
+
+    Args:
+        model (nn.Module): The model as the runner has it, wrapped or not.
+
+    Raises:
+        NotImplementedError: The wrapper is not ``DistributedDataParallel`` (FSDP, DeepSpeed), or
+            has a static graph.
+    """
+    if not is_model_wrapper(model):
+        return
+    if not isinstance(model, DistributedDataParallel):
+        raise NotImplementedError(
+            f'layers cannot be frozen under {type(model).__name__}: use '
+            'MMDistributedDataParallel (model_wrapper_cfg)')
+    if model.static_graph:
+        raise NotImplementedError('layers cannot be frozen under static_graph=True: remove it '
+                                  'from model_wrapper_cfg')

@@ -66,22 +66,25 @@ class Timeline:
         return dict(decisions=list(self.decisions), epochs=list(self.epochs),
                     validations=list(self.validations))
 
-    def load_state_dict(self, state: Dict[str, Any]) -> None:
-        """Takes up an earlier record; what came after it is no longer part of the run."""
+    def load_state_dict(self, state: Dict[str, Any], iteration: int) -> None:
+        """Takes up an earlier record; what came after it is no longer part of the run.
+
+        Args:
+            state (dict): What :meth:`state_dict` gave.
+            iteration (int): Iterations completed then.
+        """
         self.decisions = list(state['decisions'])
         self.epochs = list(state['epochs'])
         self.validations = list(state['validations'])
-        self._keep_validation_after_checkpoint()
+        self._keep_validation_after_checkpoint(iteration)
         self._write()
 
-    def _keep_validation_after_checkpoint(self) -> None:
-        """A checkpoint is written before its own epoch's validation, which only the file has."""
-        if not self.path.is_file() or not self.epochs:
-            return
-        known = {v['iteration'] for v in self.validations}
-        last = self.epochs[-1]['epoch']
-        self.validations += [v for v in json.loads(self.path.read_text())['validations']
-                             if v['epoch'] == last and v['iteration'] not in known]
+    def _keep_validation_after_checkpoint(self, iteration: int) -> None:
+        """A checkpoint is written before the validation at its iteration: only the file has it."""
+        if self.path.is_file():
+            known = {v['iteration'] for v in self.validations}
+            self.validations += [v for v in json.loads(self.path.read_text())['validations']
+                                 if v['iteration'] == iteration and v['iteration'] not in known]
 
     @master_only
     def _write(self) -> None:

@@ -1,6 +1,6 @@
 """The ordered layers of a model, and what it means that the first n of them are frozen."""
 import re
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Iterable, List, Optional, Sequence, Tuple
 
 from torch import nn
 from torch.optim import Optimizer
@@ -30,6 +30,7 @@ class LayerStack:
         self.names: List[Names] = []
         self.params: List[List[nn.Parameter]] = []
         self.frozen_by_model: List[str] = []
+        self.left_out: List[str] = []
         self.num_frozen = 0
         self._modules: List[List[nn.Module]] = []
 
@@ -51,6 +52,7 @@ class LayerStack:
                 f'{type(model).__name__}: the layers {[list(names) for names in layers]} hold no '
                 'trainable parameter, so there is nothing to freeze')
         self._refuse_shared_parameters(model)
+        self.left_out = self._find_left_out(model)
 
     @classmethod
     def build(cls, model: nn.Module, patterns: Optional[Sequence[str]] = None) -> 'LayerStack':
@@ -126,11 +128,17 @@ class LayerStack:
         if self.frozen_by_model:
             rows.append('frozen by the model itself, not counted: '
                         + ', '.join(self.frozen_by_model))
+        if self.left_out:
+            rows.append('in no layer, never frozen (whatever comes before the layers makes them '
+                        'save less): ' + ', '.join(self.left_out))
         return '\n'.join([f'{"layer":>5}  {"parameters/k":>12}  names', *rows])
 
-    def state_dict(self) -> Dict[str, Any]:
-        """The stack's identity and state, as plain types."""
-        return dict(layers=[list(names) for names in self.names], num_frozen=self.num_frozen)
+    def _find_left_out(self, model: nn.Module) -> List[str]:
+        """Trainable parameters of the same child of the model (its backbone) that no layer has."""
+        every = [name for names in self.names for name in names]
+        roots = {name.split('.')[0] for name in every}
+        return [name for name, p in model.named_parameters()
+                if p.requires_grad and is_part_of(name, roots) and not is_part_of(name, every)]
 
     def _refuse_shared_parameters(self, model: nn.Module) -> None:
         owner = {id(p): i for i, params in enumerate(self.params) for p in params}
@@ -139,8 +147,7 @@ class LayerStack:
                              f'listed twice, in {self.names}')
         for name, param in model.named_parameters(remove_duplicate=False):
             layer = owner.get(id(param))
-            if layer is not None and not any(
-                    name == own or name.startswith(own + '.') for own in self.names[layer]):
+            if layer is not None and not is_part_of(name, self.names[layer]):
                 raise ValueError(f'{type(model).__name__}: {name} is also a parameter of layer '
                                  f'{layer} ({", ".join(self.names[layer])}), which can therefore '
                                  'not be frozen alone')
@@ -165,12 +172,18 @@ def declared_layers(model: nn.Module) -> List[Names]:
         children = ', '.join(name for name, _ in model.named_children())
         raise ValueError(
             f'{type(model).__name__}: the order of its layers is not known: {declaring} declares '
-            "ordered_layers(). Give the layers by name, input first, for example layers="
-            "['backbone.conv1', 'backbone.bn1', 'backbone.layer*.*'] "
+            'ordered_layers(). Declare it in the backbone, or name the layers for '
+            "LayerFreezingHook, input first: layers=['backbone.conv1', 'backbone.bn1', "
+            "'backbone.layer*.*'] "
             f'(its submodules: {children})')
     prefix, module = found[0]
     return [tuple(f'{prefix}.{name}' if prefix else name for name in names)
             for names in module.ordered_layers()]
+
+
+def is_part_of(param: str, names: Iterable[str]) -> bool:
+    """Whether a parameter is one of the named ones, or within one of the named submodules."""
+    return any(param == name or param.startswith(name + '.') for name in names)
 
 
 def _match(model: nn.Module, patterns: Sequence[str]) -> List[Names]:

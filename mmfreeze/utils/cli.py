@@ -23,19 +23,19 @@ def fail(message: str) -> NoReturn:
 
 
 @contextmanager
-def one_line_errors(work_dir: Optional[Path] = None, interrupted: str = 'interrupted'
-                    ) -> Iterator[None]:
+def one_line_errors(work_dir: Optional[Path] = None) -> Iterator[None]:
     """Reports an error raised inside as one line, and leaves the process group at the end.
 
     Args:
         work_dir (Path, optional): An existing folder that takes the traceback, as ``error_rank0.log``.
             Defaults to None: the traceback is not kept.
-        interrupted (str): What to say at Ctrl-C. Defaults to 'interrupted'.
     """
     try:
         yield
     except KeyboardInterrupt:
-        print(interrupted, file=sys.stderr)
+        goes_on = work_dir is not None and (work_dir / 'last_checkpoint').is_file()
+        print('interrupted' + (f'; the same command with --resume goes on from the last checkpoint '
+                               f'in {work_dir}' if goes_on else ''), file=sys.stderr)
         sys.exit(130)
     except Exception as error:
         message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
@@ -52,6 +52,16 @@ def one_line_errors(work_dir: Optional[Path] = None, interrupted: str = 'interru
         # Left to the interpreter's exit, the process group sometimes aborts instead of ending.
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
+
+
+def require_checkpoint(path: str) -> None:
+    """Checks that a checkpoint on this machine exists; addresses elsewhere are not looked at.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    if '://' not in path and not Path(path).is_file():
+        raise FileNotFoundError(f'there is no checkpoint {path}')
 
 
 def load_config(path: str, options: Optional[dict] = None, work_dir: Optional[str] = None) -> Config:

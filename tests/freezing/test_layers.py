@@ -104,14 +104,16 @@ def test_optimizer_with_frozen_layers_saves_and_resumes():
     train(model, optimizer, 2)
     stack.freeze(2, optimizer)
     train(model, optimizer, 2, before=lambda: stack.freeze(2))
-    twin = copy.deepcopy(model)
+    # A fresh process: everything trainable when the optimizer is built, frozen afterwards.
+    twin = Model()
     other = torch.optim.AdamW(twin.parameters(), lr=.01)
+    twin.load_state_dict(model.state_dict())
     other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
-    twin_stack = LayerStack.build(Model(), None)
-    assert len(twin_stack) == 4
-    for one, opt in ((model, optimizer), (twin, other)):
+    twin_stack = LayerStack.build(twin)
+    twin_stack.freeze(2, other)
+    for one, opt, layers in ((model, optimizer, stack), (twin, other, twin_stack)):
         torch.manual_seed(3)
-        train(one, opt, 2)
+        train(one, opt, 2, before=lambda: layers.freeze(2))
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), twin.parameters()))
 
 
@@ -170,6 +172,14 @@ def test_what_the_model_froze_joins_the_next_layer():
     assert not model.backbone.stem.weight.requires_grad
     stack.freeze(1)
     assert not model.backbone.blocks[0].training
+
+
+def test_a_forgotten_stem_is_named():
+    stack = LayerStack.build(Model(), ['backbone.blocks.*'])
+    assert sorted(stack.left_out) == [
+        'backbone.offset', 'backbone.stem.bias', 'backbone.stem.weight']
+    assert 'in no layer, never frozen' in stack.describe()
+    assert LayerStack.build(Model()).left_out == []
 
 
 @pytest.mark.parametrize('patterns, message', [

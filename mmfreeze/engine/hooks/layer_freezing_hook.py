@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Dict, Optional, Sequence
 
 import mmengine.dist as dist
+import numpy as np
 import torch
 from mmdet.registry import HOOKS, TASK_UTILS
 from mmengine.hooks import Hook
@@ -11,9 +12,9 @@ from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 
-from mmfreeze.freezing import Clock, FreezePolicy, GradNorm, LayerStack
+from mmfreeze.freezing import Clock, FreezePolicy, GradNorm, LayerStack, NoFreezing
 
-from ..distributed import rewrap
+from ..distributed import require_freezable, rewrap
 from ..optimizers import GradSignalMixin
 from ..timeline import Timeline
 
@@ -42,8 +43,9 @@ class LayerFreezingHook(Hook):
     priority = 'HIGH'
 
     def __init__(self, policy: Dict[str, Any], layers: Optional[Sequence[str]] = None) -> None:
-        self.policy_cfg = dict(policy)
         self.policy: FreezePolicy = TASK_UTILS.build(dict(policy))
+        # The type by name, also where a config gives the class: it goes into json and checkpoints.
+        self.policy_cfg = dict(policy, type=type(self.policy).__name__)
         self.layers = layers
         self.timeline: Optional[Timeline] = None
         self._signals: Dict[str, GradNorm] = {}
@@ -59,6 +61,7 @@ class LayerFreezingHook(Hook):
             self._resumed = checkpoint['mmfreeze']
 
     def before_train(self, runner: Runner) -> None:
+        self._refuse_what_cannot_freeze(runner)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         self.stack = LayerStack.build(model, self.layers)
         self.policy.setup(len(self.stack))
@@ -66,7 +69,7 @@ class LayerFreezingHook(Hook):
         self.timeline = Timeline(Path(runner.work_dir) / 'freezing_timeline.json',
                                  policy=self.policy_cfg, layers=self.stack.names)
         if self._resumed is not None:
-            self._take_up(self._resumed)
+            self._take_up(self._resumed, runner.iter)
         runner.logger.info(f'{len(self.stack)} freezable layers, '
                            f'{type(self.policy).__name__}\n{self.stack.describe()}')
         self._apply(runner)
@@ -92,8 +95,10 @@ class LayerFreezingHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: Optional[Dict[str, float]] = None) -> None:
         if self.timeline is not None:
+            numbers = {key: float(value) for key, value in (metrics or {}).items()
+                       if isinstance(value, (int, float, np.number))}
             self.timeline.add_validation(iteration=runner.iter, epoch=runner.epoch,
-                                         metrics={k: float(v) for k, v in (metrics or {}).items()})
+                                         metrics=numbers)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: Dict[str, Any]) -> None:
         checkpoint['mmfreeze'] = dict(
@@ -142,6 +147,15 @@ class LayerFreezingHook(Hook):
         runner.visualizer.add_scalars({'freeze/num_frozen': self.policy.num_frozen,
                                        'freeze/trainable_params': trainable}, step=runner.iter)
 
+    def _refuse_what_cannot_freeze(self, runner: Runner) -> None:
+        if isinstance(self.policy, NoFreezing):
+            return
+        require_freezable(runner.model)
+        if runner.cfg.get('activation_checkpointing'):
+            raise ValueError(
+                'activation_checkpointing of MMEngine is reentrant: behind a frozen layer it would '
+                'stop the whole backbone from learning. Remove it from the config')
+
     def _collect_signals(self, runner: Runner) -> None:
         wrapper = runner.optim_wrapper
         if not isinstance(wrapper, OptimWrapper):
@@ -151,12 +165,13 @@ class LayerFreezingHook(Hook):
             raise ValueError(
                 f'{type(self.policy).__name__} looks at gradients, which {type(wrapper).__name__} '
                 "does not show: set optim_wrapper.type='FreezeOptimWrapper' (or, for mixed "
-                "precision, 'AmpFreezeOptimWrapper')")
+                "precision, 'AmpFreezeOptimWrapper'; mmdet's own --amp overwrites either, that of "
+                'this project does not)')
         if 'grad_norm' in self.policy.wants:
             wrapper.grad_signal = GradNorm(self.stack, **self.policy.wants['grad_norm'])
             self._signals['grad_norm'] = wrapper.grad_signal
 
-    def _take_up(self, state: Dict[str, Any]) -> None:
+    def _take_up(self, state: Dict[str, Any], iteration: int) -> None:
         for key, now in (('policy', self.policy_cfg),
                          ('layers', [list(names) for names in self.stack.names])):
             if state[key] != now:
@@ -166,7 +181,7 @@ class LayerFreezingHook(Hook):
         self.policy.load_state_dict(state['policy_state'])
         for name, signal in self._signals.items():
             signal.load_state_dict(state['signals'][name])
-        self.timeline.load_state_dict(state['timeline'])
+        self.timeline.load_state_dict(state['timeline'], iteration)
 
 
 def _short(value: Any) -> str:

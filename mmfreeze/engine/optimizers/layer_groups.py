@@ -5,7 +5,7 @@ from mmdet.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
-from mmfreeze.freezing.layers import declared_layers
+from mmfreeze.freezing import declared_layers, is_part_of
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -62,12 +62,6 @@ class LayerGroupsConstructor(DefaultOptimWrapperConstructor):
         Raises:
             ValueError: The model declares no layers, or a parameter is in two of them.
         """
-        if not any(hasattr(m, 'ordered_layers') for m in module.modules()):
-            raise ValueError(
-                'optim_wrapper.constructor=LayerGroupsConstructor: no part of '
-                f'{type(module).__name__} declares its layers; give its backbone a method '
-                'ordered_layers() -> list[tuple[str, ...]] with the names of the submodules and '
-                'parameters of each layer, input first')
         layers = declared_layers(module)
         num_layers = len(layers)
         groups: Dict[Tuple[int, bool], dict] = {}
@@ -96,8 +90,7 @@ class LayerGroupsConstructor(DefaultOptimWrapperConstructor):
 
 
 def _layer_of(param: str, layers: List[Tuple[str, ...]]) -> int:
-    owners = [i for i, names in enumerate(layers)
-              if any(param == name or param.startswith(name + '.') for name in names)]
+    owners = [i for i, names in enumerate(layers) if is_part_of(param, names)]
     if len(owners) > 1:
         raise ValueError(f'{param} belongs to more than one declared layer: {owners}')
     return owners[0] if owners else len(layers)

@@ -4,12 +4,12 @@ from typing import Any, Dict, List, Mapping, Optional
 import numpy as np
 
 from .base import Clock, Decision
-from .geometric import GeometricFreezing
+from .geometric import GeometricLimit
 
 Norms = List[Optional[float]]
 
 
-class AdaptiveFreezing(GeometricFreezing):
+class AdaptiveFreezing(GeometricLimit):
     """AFA: freezes up to a layer that the gradient norms point at, below an upper limit.
 
     At each decision T with n layers frozen, ``U(T)`` of :class:`GeometricFreezing` and a gradient

@@ -120,23 +120,6 @@ class SchedulePolicy(FreezePolicy):
         return self._move_to(self.target(clock), {})
 
 
-def elapsed_intervals(clock: Clock, num_layers: int, interval: Optional[int]) -> int:
-    """Number of intervals between decisions that have elapsed.
-
-    Args:
-        clock (Clock): Progress of the run.
-        num_layers (int): Number of freezable layers, L.
-        interval (int, optional): Epochs (iterations in an iteration loop) of an interval; None
-            divides the run into L + 1 equal ones.
-
-    Returns:
-        int: Number of whole intervals up to ``clock.iteration``.
-    """
-    if interval is None:
-        return (num_layers + 1) * clock.iteration // clock.max_iters
-    return clock.iteration // (interval * clock.unit)
-
-
 def _require_at_least(name: str, value: Any, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f'{name} must be an integer of at least {least}, but is {value!r}')

@@ -2,10 +2,37 @@
 import math
 from typing import Optional
 
-from .base import Clock, SchedulePolicy, elapsed_intervals, require_interval
+from .base import Clock, FreezePolicy, SchedulePolicy, require_interval
 
 
-class GeometricFreezing(SchedulePolicy):
+class GeometricLimit(FreezePolicy):
+    """What AFA and the limit alone share: intervals, and the most layers that each allows.
+
+    The arguments are those of :class:`GeometricFreezing`.
+    """
+
+    def __init__(self, alpha: float = 0.2, interval: Optional[int] = None,
+                 max_frozen: Optional[int] = None) -> None:
+        super().__init__(max_frozen)
+        if not 0 < alpha <= 1:
+            raise ValueError(f'alpha must be in (0, 1], but is {alpha!r}')
+        self.alpha = alpha
+        self.interval = require_interval(interval)
+
+    def elapsed(self, clock: Clock) -> int:
+        """Number of whole intervals that have elapsed, T."""
+        if self.interval is None:
+            return (self.num_layers + 1) * clock.iteration // clock.max_iters
+        return clock.iteration // (self.interval * clock.unit)
+
+    def upper_limit(self, intervals: int) -> int:
+        """Most layers that may be frozen after so many intervals, U(T)."""
+        layers = self.num_layers * (1 - (1 - self.alpha) ** intervals)
+        # The margin keeps rounding from lifting a whole number to the next one.
+        return min(self.limit, math.ceil(layers - 1e-9))
+
+
+class GeometricFreezing(GeometricLimit, SchedulePolicy):
     """Freezes a fixed fraction of the layers that are still active, interval by interval.
 
     After T intervals ``n = min(max_frozen, ceil(L * (1 - (1 - alpha) ** T)))``. This is
@@ -23,24 +50,6 @@ class GeometricFreezing(SchedulePolicy):
     Raises:
         ValueError: A setting is out of range.
     """
-
-    def __init__(self, alpha: float = 0.2, interval: Optional[int] = None,
-                 max_frozen: Optional[int] = None) -> None:
-        super().__init__(max_frozen)
-        if not 0 < alpha <= 1:
-            raise ValueError(f'alpha must be in (0, 1], but is {alpha!r}')
-        self.alpha = alpha
-        self.interval = require_interval(interval)
-
-    def elapsed(self, clock: Clock) -> int:
-        """Number of intervals that have elapsed, T."""
-        return elapsed_intervals(clock, self.num_layers, self.interval)
-
-    def upper_limit(self, intervals: int) -> int:
-        """Most layers that may be frozen after so many intervals, U(T)."""
-        layers = self.num_layers * (1 - (1 - self.alpha) ** intervals)
-        # The margin keeps rounding from lifting a whole number to the next one.
-        return min(self.limit, math.ceil(layers - 1e-9))
 
     def target(self, clock: Clock) -> int:
         return self.upper_limit(self.elapsed(clock))

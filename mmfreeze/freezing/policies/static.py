@@ -23,5 +23,11 @@ class StaticFreezing(SchedulePolicy):
         _require_at_least('num_frozen', num_frozen, 0)
         super().__init__(max_frozen=num_frozen)
 
+    def setup(self, num_layers: int) -> None:
+        if self.max_frozen > num_layers:
+            raise ValueError(f'StaticFreezing: num_frozen={self.max_frozen}, but the model has '
+                             f'{num_layers} freezable layers')
+        super().setup(num_layers)
+
     def target(self, clock: Clock) -> int:
         return self.limit

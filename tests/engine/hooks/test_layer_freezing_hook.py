@@ -11,7 +11,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import mmfreeze  # noqa: F401
-from mmfreeze.freezing import AdaptiveFreezing, Clock
+from mmfreeze.engine.timeline import Timeline
+from mmfreeze.freezing import AdaptiveFreezing, Clock, LinearFreezing
 
 
 class Block(nn.Module):
@@ -82,7 +83,7 @@ def dataloader(samples=12):
 
 
 def run(tmp_path, policy, *, epochs=8, iters=None, wrapper='FreezeOptimWrapper', resume=False,
-        model=None, hook=None, load_from=None, **wrapper_args):
+        model=None, hook=None, load_from=None, cfg=None, **wrapper_args):
     """Trains 6 iterations an epoch; returns the runner and what a watching hook saw."""
     watch = Watch()
     train_cfg = (dict(by_epoch=True, max_epochs=epochs) if iters is None
@@ -94,7 +95,7 @@ def run(tmp_path, policy, *, epochs=8, iters=None, wrapper='FreezeOptimWrapper',
         custom_hooks=[dict(type='LayerFreezingHook', policy=policy, **(hook or {})), watch],
         default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1,
                                            by_epoch=iters is None)),
-        randomness=dict(seed=0), experiment_name=f'hook_{tmp_path.name}_{run.count}')
+        randomness=dict(seed=0), cfg=cfg, experiment_name=f'hook_{tmp_path.name}_{run.count}')
     run.count += 1
     runner.train()
     return runner, watch
@@ -108,7 +109,10 @@ def timeline(tmp_path):
 
 
 def test_lfa_in_an_epoch_loop(tmp_path):
-    _, watch = run(tmp_path, dict(type='LinearFreezing'), wrapper='OptimWrapper')
+    runner, watch = run(tmp_path, dict(type='LinearFreezing'), wrapper='OptimWrapper', epochs=8)
+    state = runner.optim_wrapper.optimizer.state
+    assert not any(p in state for p in runner.model.backbone.parameters())
+    assert all(p in state for p in runner.model.head.parameters())
     n = [4 * epoch // 8 for epoch in range(8) for _ in range(6)]
     assert watch.trainable == [3 - k for k in n]
     assert watch.training == watch.trainable
@@ -214,7 +218,6 @@ def test_resume_goes_on_with_n_norms_and_timeline(tmp_path, policy, stop):
 def test_resuming_as_something_else_is_refused(tmp_path, change, message):
     run(tmp_path, dict(type='LinearFreezing'), epochs=2)
     if 'model' in change:
-        (tmp_path / 'x').mkdir()
         checkpoint = torch.load(tmp_path / 'epoch_2.pth', weights_only=False)
         checkpoint['state_dict'] = change['model'].state_dict()
         checkpoint.pop('optimizer')
@@ -264,6 +267,32 @@ def test_wrong_policy_settings_are_named_at_build(tmp_path):
         run(tmp_path, dict(type='LinearFreezign'))
     with pytest.raises(ValueError, match='period'):
         TASK_UTILS.build(dict(type='LinearFreezing', period=0))
+
+
+def test_a_policy_given_as_a_class_is_recorded_by_name(tmp_path):
+    run(tmp_path, dict(type=LinearFreezing), epochs=4)
+    assert timeline(tmp_path)['policy'] == dict(type='LinearFreezing')
+    _, watch = run(tmp_path, dict(type='LinearFreezing'), epochs=4, resume=True)
+    assert watch.trainable == []
+
+
+def test_what_would_stop_learning_is_refused_before_training(tmp_path):
+    with pytest.raises(ValueError, match='reentrant'):
+        run(tmp_path, dict(type='LinearFreezing'),
+            cfg=dict(activation_checkpointing=['backbone.blocks.1']))
+    assert not (tmp_path / 'freezing_timeline.json').exists()
+
+
+def test_validation_at_the_checkpoint_survives_a_resume_in_an_iteration_loop(tmp_path):
+    record = Timeline(tmp_path / 'freezing_timeline.json', dict(type='LinearFreezing'), [['a']])
+    record.add_decision(iteration=5, epoch=0, num_frozen=1)
+    state = record.state_dict()
+    record.add_validation(iteration=10, epoch=0, metrics={'coco/bbox_mAP': .5})
+    record.add_validation(iteration=20, epoch=0, metrics={'coco/bbox_mAP': .6})
+    again = Timeline(record.path, dict(type='LinearFreezing'), [['a']])
+    again.load_state_dict(state, iteration=10)
+    assert [v['iteration'] for v in again.validations] == [10]
+    assert timeline(tmp_path)['decisions'] == state['decisions']
 
 
 def test_scalars_are_logged(tmp_path):

@@ -128,7 +128,7 @@ def test_state_comes_back():
 
 
 def test_model_without_a_declaration_is_refused():
-    with pytest.raises(ValueError, match=r'Sequential declares its layers.*ordered_layers\(\)'):
+    with pytest.raises(ValueError, match=r'Sequential: the order.*Declare it in the backbone'):
         build(nn.Sequential(nn.Linear(2, 2)))
 
 

@@ -89,6 +89,7 @@ def test_state_round_trip():
     (lambda: LinearFreezing(max_frozen=13).setup(12), 'max_frozen'),
     (lambda: StaticFreezing(-1), 'num_frozen'),
     (lambda: StaticFreezing(2.5), 'num_frozen'),
+    (lambda: StaticFreezing(13).setup(12), 'num_frozen=13'),
     (lambda: GeometricFreezing(alpha=0), 'alpha'),
     (lambda: GeometricFreezing(alpha=1.1), 'alpha'),
     (lambda: GeometricFreezing(interval=0), 'interval'),

@@ -6,6 +6,7 @@ from mmdet.registry import MODELS
 from segment_anything.modeling import ImageEncoderViT
 from torch import nn
 
+from mmfreeze.freezing import LayerStack
 from mmfreeze.models.backbones import ViTDetBackbone
 
 SIZES = dict(embed_dim=32, depth=4, num_heads=2, window_size=3, global_attn_indexes=(1, 3))
@@ -98,24 +99,16 @@ def test_ordered_layers_cover_every_parameter_once(use_abs_pos):
         assert sum(param == name or param.startswith(f'{name}.') for name in names) == 1, param
 
 
-def freeze_from_outside(backbone: ViTDetBackbone, num_layers: int) -> None:
-    for layer in backbone.ordered_layers()[:num_layers]:
-        for name in layer:
-            target = backbone.get_parameter(name) if name == 'pos_embed' else (
-                backbone.get_submodule(name).eval())
-            target.requires_grad_(False)
-
-
 def test_frozen_prefix_builds_no_graph():
     backbone = build(img_size=96).train()
     outputs = []
     for block in backbone.blocks:
         block.register_forward_hook(lambda module, args, output: outputs.append(output))
-    saved = []
+    saved, stack = [], LayerStack.build(backbone)
     image = torch.randn(1, 3, 96, 96)
     for num_layers in (0, 2, 3):
         outputs.clear()
-        freeze_from_outside(backbone, num_layers)
+        stack.freeze(num_layers)
         count = []
         with torch.autograd.graph.saved_tensors_hooks(
                 lambda tensor: count.append(tensor) or tensor, lambda tensor: tensor):
@@ -131,7 +124,10 @@ def test_drop_path_rises_linearly_and_is_off_in_frozen_layers():
     assert [round(block.drop_path.p, 6) for block in backbone.blocks] == [0, .2, .4, .6]
     image = torch.randn(8, 3, 96, 96)
     assert not torch.equal(backbone(image)[0], backbone(image)[0])
-    freeze_from_outside(backbone, 4)
+    stack = LayerStack.build(backbone)
+    stack.freeze(4)
+    backbone.train()  # as every loop does, before the hook freezes again
+    stack.freeze(4)
     assert torch.equal(backbone(image)[0], backbone(image)[0])
 
 
