@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from mmdet.visualization import DetLocalVisualizer
 from mmengine.logging import MessageHub, MMLogger
-from mmengine.visualization import Visualizer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,7 +29,7 @@ def run_tool(monkeypatch, capsys):
         capsys.readouterr()
         # mmengine finds these again by a name that ends in the second of the start: a second tool
         # in the same second would write to the first one's streams and folders.
-        for kind in (MMLogger, MessageHub, Visualizer):
+        for kind in (MMLogger, MessageHub, DetLocalVisualizer):
             kind._instance_dict.clear()
         code = 0
         try:

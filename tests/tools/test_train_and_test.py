@@ -11,6 +11,8 @@ import torch
 from mmengine.config import Config
 
 from mmfreeze.analysis.timeline import read_timeline
+from mmfreeze.datasets import DIORDataset
+from mmfreeze.datasets.conversion import DIORReader, convert
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,6 +58,23 @@ def test_train_resume_and_test(in_tiny_toy, run_tool):
     assert len(pickle.loads((in_tiny_toy / 'detections.pkl').read_bytes())) == 4
 
 
+def test_work_dir_scaled_lr_and_resume_from_a_path(in_tiny_toy, run_tool):
+    options = ['--work-dir', 'elsewhere', '--auto-scale-lr', '--cfg-options',
+               'train_dataloader.batch_size=4', 'default_hooks.logger.interval=1',
+               'train_cfg.val_interval=9']
+    first = run_tool('train.py', LFA, *options, 'train_cfg.max_epochs=1')
+    assert first.code == 0, first.err
+    lines = [json.loads(line) for line in next(
+        in_tiny_toy.glob('elsewhere/*/vis_data/scalars.json')).read_text().splitlines()]
+    lr = [line['lr'] for line in lines if 'lr' in line]
+    # Four images instead of the eight that the config is meant for, at the start of the warm-up.
+    assert lr[0] == pytest.approx(.5 * 1e-3 * .01, rel=.01)
+    second = run_tool('train.py', LFA, *options, 'train_cfg.max_epochs=2', '--resume',
+                      'elsewhere/epoch_1.pth')
+    assert second.code == 0, second.err
+    assert [epoch['epoch'] for epoch in read_timeline('elsewhere').epochs] == [1, 2]
+
+
 def test_untrained_model_scores_a_logged_zero(in_tiny_toy, run_tool):
     from mmdet.registry import MODELS
     from mmengine.registry import init_default_scope
@@ -93,16 +112,15 @@ def test_mistakes_get_one_line(in_tiny_toy, run_tool, args, words):
 def test_missing_toy_set_and_start_weights(tmp_path, monkeypatch, run_tool, tiny_toy):
     monkeypatch.chdir(tmp_path)
     assert 'make_toy.py' in one_line(run_tool('train.py', AFA))
-    # The DIOR config on the toy images gets as far as its start weights.
-    data = [f'{key}={value}' for name in ('train', 'val', 'test') for key, value in {
-        f'{name}_dataloader.dataset.data_root': f'{tiny_toy}/data/toy/',
-        f'{name}_dataloader.num_workers': 0,
-        f'{name}_dataloader.persistent_workers': False}.items()]
-    data += [f'{name}_evaluator.ann_file={tiny_toy}/data/toy/annotations/test.json'
-             for name in ('val', 'test')]
+    # The DIOR config on the toy images, whose classes are DIOR's, gets as far as its weights.
+    reader = DIORReader(tiny_toy / 'data/toy', DIORDataset.METAINFO['classes'])
+    convert(reader, tmp_path / 'data/dior/annotations')
+    for folder in ('JPEGImages-trainval', 'JPEGImages-test'):
+        (tmp_path / 'data/dior' / folder).symlink_to(tiny_toy / 'data/toy' / folder)
     error = one_line(run_tool('train.py', ROOT / 'configs/vitdet_afa_dior.py', '--cfg-options',
                               'model.backbone.depth=1', 'model.backbone.global_attn_indexes=(0,)',
-                              *data))
+                              'train_dataloader.num_workers=0',
+                              'train_dataloader.persistent_workers=False'))
     assert 'data/weights/mae_pretrain_vit_base.pth' in error and 'https://' in error
 
 
@@ -119,6 +137,9 @@ def test_ctrl_c_says_how_to_go_on(in_tiny_toy, run_tool, monkeypatch):
     def interrupted(self):
         raise KeyboardInterrupt
     monkeypatch.setattr(Runner, 'train', interrupted)
+    result = run_tool('train.py', BASE)
+    assert result.code == 130 and result.err.splitlines()[-1] == 'interrupted'
+    (in_tiny_toy / 'work_dirs/vitdet_base_toy/last_checkpoint').write_text('epoch_1.pth')
     result = run_tool('train.py', BASE)
     assert result.code == 130 and '--resume' in result.err and 'Traceback' not in result.err
 

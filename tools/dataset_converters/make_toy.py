@@ -14,7 +14,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         description='Draws the toy set in DIOR\'s layout and converts it to COCO json.')
     parser.add_argument('--out', type=Path, required=True, help='the folder to make')
     parser.add_argument('--seed', type=int, default=0, help='(%(default)s)')
-    parser.add_argument('--train', type=int, default=240, help='images in trainval (%(default)s)')
+    parser.add_argument('--train', type=int, default=280, help='images in trainval (%(default)s)')
     parser.add_argument('--test', type=int, default=60, help='images in test (%(default)s)')
     parser.add_argument('--size', type=int, default=160, help='side in pixels (%(default)s)')
     args = parser.parse_args(argv)

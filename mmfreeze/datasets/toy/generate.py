@@ -10,7 +10,7 @@ from .dataset import ToyDataset
 from .scene import ToyDifficulty, ToyObject, draw_scene
 
 
-def generate_toy(out_dir: Union[str, Path], train: int = 240, test: int = 60, size: int = 160,
+def generate_toy(out_dir: Union[str, Path], train: int = 280, test: int = 60, size: int = 160,
                  seed: int = 0) -> Report:
     """Draws the toy set into a new folder, in DIOR's layout, and converts it to COCO json.
 

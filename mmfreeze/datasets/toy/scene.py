@@ -32,7 +32,7 @@ class ToyDifficulty:
     groups: Tuple[int, int] = (3, 6)
     row: Tuple[float, int, int] = (.35, 2, 4)
     gap: Range = (0, 1.5)
-    clutter: Tuple[int, int] = (3, 8)
+    clutter: Tuple[int, int] = (2, 6)
     contrast: Range = (.8, 1.)
     ground_noise: float = 7
     pixel_noise: int = 5
