@@ -11,9 +11,10 @@ from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 
-from mmfreeze.freezing import Clock, FreezePolicy, GradNorm, LayerStack
+from mmfreeze.freezing import Clock, FreezePolicy, GradNorm
 
 from ..distributed import rewrap
+from ..layer_orders import build_stack
 from ..optimizers import GradSignalMixin
 from ..timeline import Timeline
 
@@ -30,7 +31,8 @@ class LayerFreezingHook(Hook):
             ``GeometricFreezing``, ``StaticFreezing`` or ``NoFreezing``.
         layers (Sequence[str], optional): Name patterns of the layers, input first, see
             :meth:`mmfreeze.freezing.LayerStack.build`. Defaults to None: the order that the
-            backbone declares.
+            backbone declares, or the known one of a backbone of MMDetection, see
+            :func:`mmfreeze.engine.layer_orders.build_stack`.
 
     Raises:
         ValueError: A setting of the policy is wrong; or, before training starts, the layers' order
@@ -60,7 +62,7 @@ class LayerFreezingHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        self.stack = LayerStack.build(model, self.layers)
+        self.stack = build_stack(model, self.layers)
         self.policy.setup(len(self.stack))
         self._collect_signals(runner)
         self.timeline = Timeline(Path(runner.work_dir) / 'freezing_timeline.json',
