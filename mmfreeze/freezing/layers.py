@@ -121,9 +121,18 @@ class LayerStack:
         """Number of parameters of a layer that freezing it stops training."""
         return sum(p.numel() for p in self.params[layer])
 
-    def describe(self) -> str:
-        """A table of the layers for the log: number, parameters in thousands, names."""
-        rows = [f'{i:>5}  {self.numel(i) / 1e3:>12,.1f}  {", ".join(names)}'
+    def describe(self, flops: Optional[Sequence[int]] = None) -> str:
+        """A table of the layers: number, parameters in thousands, names.
+
+        Args:
+            flops (Sequence[int], optional): Forward FLOPs of each layer, for a column of their own.
+
+        Returns:
+            str: A line for each layer, below a heading.
+        """
+        cost = [''] * len(self) if flops is None else [f'{n / 1e9:>14,.3f}  ' for n in flops]
+        heading = '' if flops is None else f'{"forward/GFLOP":>14}  '
+        rows = [f'{i:>5}  {self.numel(i) / 1e3:>12,.1f}  {cost[i]}{", ".join(names)}'
                 for i, names in enumerate(self.names)]
         if self.frozen_by_model:
             rows.append('frozen by the model itself, not counted: '
@@ -131,7 +140,7 @@ class LayerStack:
         if self.left_out:
             rows.append('in no layer, never frozen (whatever comes before the layers makes them '
                         'save less): ' + ', '.join(self.left_out))
-        return '\n'.join([f'{"layer":>5}  {"parameters/k":>12}  names', *rows])
+        return '\n'.join([f'{"layer":>5}  {"parameters/k":>12}  {heading}names', *rows])
 
     def _find_left_out(self, model: nn.Module) -> List[str]:
         """Trainable parameters of the same child of the model (its backbone) that no layer has."""

@@ -9,6 +9,11 @@ def write_text_atomic(path: Union[str, Path], text: str) -> None:
     write_texts_atomic({Path(path): text})
 
 
+def write_bytes_atomic(path: Union[str, Path], content: bytes) -> None:
+    """Writes one file beside its place and renames it; see :func:`write_texts_atomic`."""
+    _write_atomic({Path(path): content})
+
+
 def write_texts_atomic(texts: Dict[Path, str]) -> None:
     """Writes several UTF-8 text files that belong together.
 
@@ -22,14 +27,18 @@ def write_texts_atomic(texts: Dict[Path, str]) -> None:
     Raises:
         OSError: If a file cannot be written; no target has changed then.
     """
+    _write_atomic({target: text.encode('utf-8') for target, text in texts.items()})
+
+
+def _write_atomic(contents: Dict[Path, bytes]) -> None:
     written = {}
     try:
-        for target, text in texts.items():
+        for target, content in contents.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             temporary = target.with_name(f'.{target.name}.{os.getpid()}.tmp')
             written[temporary] = target
-            with open(temporary, 'w', encoding='utf-8', newline='') as file:
-                file.write(text)
+            with open(temporary, 'wb') as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
         for temporary, target in written.items():

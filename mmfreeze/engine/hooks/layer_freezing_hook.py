@@ -12,9 +12,10 @@ from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 
-from mmfreeze.freezing import Clock, FreezePolicy, GradNorm, LayerStack, NoFreezing
+from mmfreeze.freezing import Clock, FreezePolicy, GradNorm, NoFreezing
 
 from ..distributed import require_freezable, rewrap
+from ..layer_orders import build_stack
 from ..optimizers import GradSignalMixin
 from ..timeline import Timeline
 
@@ -31,7 +32,8 @@ class LayerFreezingHook(Hook):
             ``GeometricFreezing``, ``StaticFreezing`` or ``NoFreezing``.
         layers (Sequence[str], optional): Name patterns of the layers, input first, see
             :meth:`mmfreeze.freezing.LayerStack.build`. Defaults to None: the order that the
-            backbone declares.
+            backbone declares, or the known one of a backbone of MMDetection, see
+            :func:`mmfreeze.engine.layer_orders.build_stack`.
 
     Raises:
         ValueError: A setting of the policy is wrong; or, before training starts, the layers' order
@@ -63,7 +65,7 @@ class LayerFreezingHook(Hook):
     def before_train(self, runner: Runner) -> None:
         self._refuse_what_cannot_freeze(runner)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        self.stack = LayerStack.build(model, self.layers)
+        self.stack = build_stack(model, self.layers)
         self.policy.setup(len(self.stack))
         self._collect_signals(runner)
         self.timeline = Timeline(Path(runner.work_dir) / 'freezing_timeline.json',

@@ -91,8 +91,9 @@ def test_report_names_everything_in_few_lines(deit, bicubic):
     backbone = ViTDetBackbone(img_size=160, embed_dim=192, num_heads=3, window_size=5)
     lines = str(load_vit_weights(backbone, read_weights(path))).splitlines()
     assert lines == [
+        '  names of timm',
         '  loaded 147 tensors',
-        '  resized: pos_embed (1, 197, 192) -> (1, 10, 10, 192)',
+        '  resized: pos_embed (1, 14, 14, 192) -> (1, 10, 10, 192)',
         '  missing in the file: blocks.*.attn.rel_pos_h (12), blocks.*.attn.rel_pos_w (12)',
         '  unexpected in the file, not used: cls_token, norm.weight, norm.bias, '
         'head.weight, head.bias',
@@ -174,11 +175,11 @@ def with_tensor(name, shape):
 
 
 @pytest.mark.parametrize('weights, message', [
-    (dict(a=torch.zeros(1)), 'no tensor fits: the file has a; the backbone expects pos_embed'),
+    (dict(a=torch.zeros(1)), 'no plain ViT in it: .*patch_embed.proj.weight .*; the file has a'),
     (with_tensor('blocks.0.mlp.fc1.weight', (16, 8)),
      r'blocks.0.mlp.fc1.weight has the shape \(16, 8\) in the file and \(32, 8\) in the backbone'),
-    (with_tensor('pos_embed', (1, 5, 6)), r'pos_embed .*\(1, 5, 6\).*\(1, 2, 2, 8\)'),
-    (with_tensor('pos_embed', (1, 8, 8)), r'pos_embed .*\(1, 8, 8\).*\(1, 2, 2, 8\)'),
+    (with_tensor('pos_embed', (1, 5, 6)), r'pos_embed .*\(1, 2, 2, 6\).*\(1, 2, 2, 8\)'),
+    (with_tensor('pos_embed', (1, 8, 8)), r'pos_embed .*\(1, 8, 8\).*square number'),
     (with_tensor('blocks.0.attn.rel_pos_w', (3, 5)), r'rel_pos_w .*\(3, 5\).*\(3, 4\)'),
 ])
 def test_weights_that_do_not_fit_are_refused(tmp_path, weights, message):
@@ -197,7 +198,7 @@ class Code:
     ('w.pth', b'<html>not found</html>', 'not readable as .pth'),
     ('w.npz', b'<html>not found</html>', 'not readable as .npz'),
     ('w.safetensors', b'<html>not found</html>', 'not readable as .safetensors'),
-    ('w.onnx', b'', 'ends in .pth, .pt, .npz, .safetensors'),
+    ('w.onnx', b'', 'ends in .pth, .pt, .npz, .safetensors, .pkl'),
     ('w.pth', dict(model=dict(a=Code())), 'not readable as .pth'),
     ('w.pth', [1, 2], 'expected tensors by name'),
     ('w.pth', dict(epoch=3), 'expected tensors by name'),

@@ -1,0 +1,81 @@
+"""Prints the layers of a config's backbone that can be frozen: parameters, forward FLOPs, names.
+
+Example: python tools/analysis_tools/print_layers.py configs/vitdet_afa_dior.py
+"""
+import argparse
+from typing import Optional, Sequence, Tuple
+
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config, DictAction
+from mmengine.registry import init_default_scope
+from torch import nn
+
+import mmfreeze  # noqa: F401
+from mmfreeze.compat.needed_ops import lacking_ops
+from mmfreeze.engine.layer_orders import build_stack
+from mmfreeze.freezing.cost import forward_flops
+from mmfreeze.utils.cli import load_config, one_line_errors
+
+# What most of MMDetection's configs resize the images of COCO to.
+COCO_SIZE = (800, 1333)
+
+
+def configured_layers(cfg: Config) -> Optional[Sequence[str]]:
+    """The patterns of the config's freezing hook, if it has one that names them."""
+    hooks = [hook for hook in cfg.get('custom_hooks', []) if hook.type == 'LayerFreezingHook']
+    return hooks[0].get('layers') if hooks else None
+
+
+def input_size(cfg: Config, size: Optional[Sequence[int]]) -> Tuple[int, int]:
+    """Height and width of a padded image: as asked for, else the backbone's, else COCO's."""
+    if size is None:
+        side = cfg.model.backbone.get('img_size')
+        size = COCO_SIZE if side is None else (side, side)
+    divisor = cfg.model.get('data_preprocessor', {}).get('pad_size_divisor', 1)
+    return tuple(-(-length // divisor) * divisor for length in size)
+
+
+def describe(model: nn.Module, layers: Optional[Sequence[str]], size: Tuple[int, int]) -> str:
+    """The table of layers, and what is to be said about it."""
+    stack = build_stack(model, layers)
+    total = sum(param.numel() for param in model.parameters())
+    inside = sum(map(stack.numel, range(len(stack))))
+    notes = [f'{len(stack)} layers hold {inside / 1e6:.1f} of {total / 1e6:.1f} M parameters']
+    model.backbone.to('meta')
+    model.eval()
+    flops = None
+    try:
+        image = torch.zeros(1, 3, *size, device='meta')
+        flops = forward_flops(stack, model, lambda: model.backbone(image))
+        notes.append(f'forward GFLOPs for one image of 3 x {size[0]} x {size[1]}: '
+                     f'{sum(flops) / 1e9:.1f} (a multiplication and an addition count as two)')
+    except (NotImplementedError, RuntimeError) as error:
+        notes.append(f'forward FLOPs are not known: {str(error).splitlines()[0]}')
+    notes += [f'{kind} needs an mmcv that was compiled, for {", ".join(ops)}'
+              for kind, ops in lacking_ops(model).items()]
+    return '\n'.join([stack.describe(flops), *notes])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--layers', nargs='+', metavar='PATTERN',
+                        help='names of the layers, input first; * stands for a number (default: '
+                        "those of the config's LayerFreezingHook, else what the backbone declares)")
+    parser.add_argument('--size', nargs=2, type=int, metavar=('HEIGHT', 'WIDTH'),
+                        help="image size for the FLOPs (default: the backbone's img_size, else "
+                        f'{COCO_SIZE[0]} {COCO_SIZE[1]})')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='override settings of the config')
+    args = parser.parse_args()
+    with one_line_errors():
+        cfg = load_config(args.config, args.cfg_options)
+        init_default_scope(cfg.get('default_scope', 'mmdet'))
+        model = MODELS.build(cfg.model)
+        print(describe(model, args.layers or configured_layers(cfg), input_size(cfg, args.size)))
+
+
+if __name__ == '__main__':
+    main()
