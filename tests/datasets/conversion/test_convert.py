@@ -92,11 +92,12 @@ def test_fail_reports_every_file_and_writes_nothing(tmp_path):
 
 
 def test_skip_leaves_out_counts_and_lists(tmp_path):
-    images = dict(a='is broken', b=[('dam', 0, 0, 5, 500)])
-    report = convert(DictReader(images, dict(train=['a'], test=['a', 'b'])), tmp_path, 'skip')
-    assert load(tmp_path / 'train.json')['images'] == []
-    assert [image['id'] for image in load(tmp_path / 'test.json')['images']] == [2]
-    assert report.counts == {report.LEFT_OUT: 1, report.CLIPPED: 1}
+    images = dict(a='is broken', b=[('dam', 0, 0, 5, 500)], c=[])
+    report = convert(DictReader(images, dict(train=['a', 'c'], test=['a', 'b'])), tmp_path,
+                     'skip')
+    assert [image['id'] for image in load(tmp_path / 'train.json')['images']] == [2]
+    assert [image['id'] for image in load(tmp_path / 'test.json')['images']] == [3]
+    assert report.counts == {report.LEFT_OUT: 1, report.CLIPPED: 1, report.SHARED: 1}
     text = (tmp_path / 'conversion_report.txt').read_text()
     assert 'images left out: 1\n  a.txt: is broken\n' in text
 
@@ -120,7 +121,7 @@ def test_repeated_ids_are_taken_once(tmp_path):
     ((5, 6, 9, 2), (4, 5, 9, 5)),  # inverted corners: no height
 ])
 def test_inclusive_box(listed, corners):
-    assert inclusive_box('ship', listed) == ('ship', corners, listed)
+    assert inclusive_box('ship', listed) == ('ship', corners, listed, False)
 
 
 @pytest.mark.parametrize('settings', [dict(on_error='Fail'), dict(on_defect='drop')])
