@@ -3,6 +3,7 @@ from .command_line import add_seed_option, conversion_parser, run_conversion
 from .convert import convert
 from .dior import DIORReader
 from .nwpu import NWPUVHR10Reader
+from .reading import read_lines
 from .record import Box, ConversionError, LabelError, Reader, Record, inclusive_box
 from .report import Report
 from .rsod import RSODReader
@@ -12,5 +13,5 @@ from .split import seeded_split
 __all__ = [
     'Box', 'ConversionError', 'DIORReader', 'LabelError', 'NWPUVHR10Reader', 'RSODReader',
     'Reader', 'Record', 'Report', 'SIMDReader', 'add_seed_option', 'conversion_parser', 'convert',
-    'inclusive_box', 'run_conversion', 'seeded_split'
+    'inclusive_box', 'read_lines', 'run_conversion', 'seeded_split'
 ]

@@ -8,11 +8,17 @@ from .convert import REPORT_NAME, convert
 from .record import ConversionError, Reader
 
 
-def conversion_parser(description: str) -> argparse.ArgumentParser:
-    """Returns a parser with the options that every converter has."""
+def conversion_parser(description: str, out: str = 'annotations') -> argparse.ArgumentParser:
+    """Returns a parser with the options that every converter has.
+
+    Args:
+        description: What the program does.
+        out: The folder below the root that takes the json unless ``--out`` names another.
+    """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('root', type=Path, help='the folder of the data set')
-    parser.add_argument('--out', type=Path, help='the folder for the json (<root>/annotations)')
+    parser.add_argument('--out', type=Path, help=f'the folder for the json (<root>/{out})')
+    parser.set_defaults(default_out=out)
     parser.add_argument(
         '--on-error', choices=('fail', 'skip'), default='fail',
         help='what to do about files that are missing or cannot be used: report all of them and '
@@ -42,11 +48,14 @@ def run_conversion(make_reader: Callable[[], Reader], args: argparse.Namespace,
         args: The options of :func:`conversion_parser`.
         also: Returns the texts of further files to write, by their paths.
     """
-    out_dir = args.out or args.root / 'annotations'
+    out_dir = args.out = args.out or args.root / args.default_out
     try:
         if not args.root.is_dir():
             raise ConversionError(f'{args.root}: no such folder; name that of the data set')
-        reader = make_reader()
+        try:
+            reader = make_reader()
+        except OSError as error:
+            raise ConversionError(f'{args.root}: cannot be read ({error})') from error
         report = convert(reader, out_dir, args.on_error, args.on_defect, args.check_images,
                          also(reader))
     except ConversionError as error:

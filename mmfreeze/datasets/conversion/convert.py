@@ -46,6 +46,7 @@ def convert(reader: Reader, out_dir: Union[str, Path], on_error: str = 'fail',
         raise ValueError("on_error must be 'fail' or 'skip' and on_defect 'clip' or 'reject', not "
                          f'{on_error!r} and {on_defect!r}')
     report = Report()
+    report.findings += reader.findings
     image_ids = list(dict.fromkeys(image_id for ids in reader.splits.values() for image_id in ids))
     records: Dict[str, Record] = {}
     errors = []

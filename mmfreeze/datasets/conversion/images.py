@@ -53,8 +53,8 @@ def decode_image(root: Path, file_name: str) -> None:
 
 @contextmanager
 def _opened(root: Path, file_name: str) -> Iterator[Image.Image]:
-    path = root / file_name
     try:
+        path = root / file_name
         if path.exists() and not path.is_file():
             raise LabelError(f'{file_name}: is no regular file; remove it')
         with Image.open(path) as image:

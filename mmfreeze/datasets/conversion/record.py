@@ -59,10 +59,12 @@ class Reader(ABC):
     Attributes:
         root: The folder of the data set.
         classes: The class names in official order.
+        findings: What was noticed about the set as a whole.
         splits: The image ids of each split. Splits may overlap, as trainval does with train.
     """
     root: Path
     classes: Sequence[str]
+    findings: Sequence[Finding] = ()
     splits: Dict[str, List[str]]
 
     @abstractmethod

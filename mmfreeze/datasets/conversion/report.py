@@ -37,6 +37,7 @@ class Report:
     SIZE = 'images of another size than their label says'
     REPEATED = 'images listed more than once in a split, taken once'
     SHARED = 'images both in test and in another split'
+    UNLISTED = 'images in no split, not used'
     UNLABELLED = 'images without a label file, taken as empty'
 
     def __init__(self) -> None:
