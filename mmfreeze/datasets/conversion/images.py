@@ -65,6 +65,9 @@ def _opened(root: Path, file_name: str) -> Iterator[Image.Image]:
         raise LabelError(f'{file_name}: the image is missing') from error
     except UnidentifiedImageError as error:
         raise LabelError(f'{file_name}: is no image; replace or remove it') from error
+    except OSError as error:
+        raise LabelError(f'{file_name}: cannot be decoded ({error.strerror or error}); replace or '
+                         'remove it') from error
     except Image.DecompressionBombError as error:
         raise LabelError(f'{file_name}: has more than {2 * Image.MAX_IMAGE_PIXELS} pixels, which '
                          'may be an attack; cut the image into tiles') from error

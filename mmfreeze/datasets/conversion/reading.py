@@ -45,7 +45,8 @@ def read_label_bytes(root: Path, label: str) -> bytes:
     except FileNotFoundError as error:
         raise LabelError(f'{label}: the label file is missing') from error
     except OSError as error:
-        raise LabelError(f'{label}: cannot be read ({error.strerror})') from error
+        raise LabelError(f'{label}: cannot be read ({error.strerror}); mend or remove '
+                         'it') from error
 
 
 def read_lines(path: Path, what: str) -> List[str]:

@@ -45,8 +45,11 @@ def read_voc(root: Path, label: str, image: str) -> VOCAnnotation:
     """
     try:
         tree = fromstring(read_label_bytes(root, label))
-    except (ParseError, DefusedXmlException) as error:
-        raise LabelError(f'{label}: cannot be read as xml ({error})') from error
+    except ParseError as error:
+        raise LabelError(f'{label}: cannot be read as xml ({error}); mend or replace it') from error
+    except DefusedXmlException as error:
+        raise LabelError(f'{label}: cannot be read as xml, for it declares entities, which may be '
+                         'an attack; remove its <!DOCTYPE ...>') from error
     except LabelError:
         raise
     except (ValueError, LookupError) as error:  # encodings that expat does not know

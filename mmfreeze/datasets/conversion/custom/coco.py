@@ -64,7 +64,7 @@ class COCOFolderReader(Reader):
         except LabelError as error:
             raise ConversionError(str(error)) from error
         except (ValueError, RecursionError) as error:
-            raise ConversionError(f'{label}: cannot be read as json ({error})') from error
+            raise ConversionError(f'{label}: cannot be read as json ({error}); mend it') from error
         tables = {}
         for table in ('images', 'annotations', 'categories'):
             tables[table] = content.get(table) if isinstance(content, dict) else None
