@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from mmfreeze.datasets.conversion import (Box, ConversionError, LabelError, Reader, Record, convert,
-                                          inclusive_box)
+from mmfreeze.datasets.conversion import (Box, ConversionError, LabelError, Reader, Record, Report,
+                                          convert, inclusive_box)
 
 CLASSES = ('ship', 'dam')
 
@@ -128,3 +128,22 @@ def test_inclusive_box(listed, corners):
 def test_unknown_setting(tmp_path, settings):
     with pytest.raises(ValueError, match="'fail' or 'skip'"):
         convert(DictReader(dict(a=[])), tmp_path, **settings)
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_coordinates_that_are_no_numbers(tmp_path, value):
+    images = dict(a=[('ship', 0, 0, value, 5)], b=[])
+    with pytest.raises(ConversionError, match='^a.txt: object 1, ship .*: a coordinate is no numb'):
+        convert(DictReader(images), tmp_path)
+    assert convert(DictReader(images), tmp_path, on_error='skip').counts == {Report.LEFT_OUT: 1}
+
+
+def test_ignored_objects_and_further_files(tmp_path):
+    class Crowd(DictReader):
+        def read(self, image_id):
+            record = super().read(image_id)
+            return record._replace(boxes=[box._replace(ignored=True) for box in record.boxes])
+    config = tmp_path / 'new' / 'config.py'
+    convert(Crowd(dict(a=[('ship', -5, 0, 5, 5)])), tmp_path, also={config: '# text'})
+    assert load(tmp_path / 'train.json')['annotations'][0]['iscrowd'] == 1
+    assert config.read_text() == '# text'
