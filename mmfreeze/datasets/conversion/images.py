@@ -36,7 +36,8 @@ def read_image_size(root: Path, file_name: str) -> Tuple[int, int]:
             image.load()
         width, height = image.size
         # OpenCV, which loads the images in training, turns them as their EXIF entry says.
-        if image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8):
+        # (The base class's method, for that of PNG decodes the image.)
+        if Image.Image.getexif(image).get(ORIENTATION, 1) in (5, 6, 7, 8):
             width, height = height, width
         return width, height
 

@@ -26,9 +26,10 @@ def test_what_follows_the_end_does_no_harm(tmp_path, format):
     decode_image(tmp_path, 'image')
 
 
-def test_whole_images_are_not_decoded(tmp_path, monkeypatch):
+@pytest.mark.parametrize('format', ['jpeg', 'png'])
+def test_whole_images_are_not_decoded(tmp_path, monkeypatch, format):
     """23,000 images would take minutes."""
-    Image.new('RGB', (64, 48)).save(tmp_path / 'image', format='jpeg')
+    Image.new('RGB', (64, 48)).save(tmp_path / 'image', format=format)
     monkeypatch.setattr('PIL.ImageFile.ImageFile.load', lambda image: pytest.fail('decoded'))
     assert read_image_size(tmp_path, 'image') == (64, 48)
 
