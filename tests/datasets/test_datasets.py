@@ -8,8 +8,8 @@ from mmdet.registry import DATASETS, METRICS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmfreeze.datasets import (AerialDataset, DIORDataset, NWPUVHR10Dataset, RSODDataset, SIMDDataset,
-                               ToyDataset)
+from mmfreeze.datasets import (AerialDataset, DIORDataset, NWPUVHR10Dataset, RSODDataset,
+                               SIMDDataset, ToyDataset)
 from mmfreeze.datasets.toy import generate_toy
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / '_base_' / 'datasets'
@@ -106,7 +106,8 @@ def test_images_without_objects_are_filtered_in_training_only(toy, tmp_path):
     assert len(build(config.test_dataloader, toy, ann_file=str(path))) == 6
 
 
-@pytest.mark.parametrize('name, side', [('dior', 1024), ('nwpu', 512), ('simd', 1024), ('rsod', 1024)])
+@pytest.mark.parametrize('name, side', [('dior', 1024), ('nwpu', 512), ('simd', 1024),
+                                        ('rsod', 1024)])
 def test_fixed_size(name, side, toy):
     """The big sets' pipelines on toy images: one size, and test boxes of the original image."""
     config = Config.fromfile(CONFIGS / f'{name}.py')
