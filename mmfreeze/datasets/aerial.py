@@ -4,6 +4,7 @@ from typing import List, Sequence
 
 from mmdet.datasets import CocoDataset
 from mmdet.datasets.api_wrappers import COCO
+from mmdet.registry import DATASETS
 
 
 class CocoByName(COCO):
@@ -25,14 +26,17 @@ class CocoByName(COCO):
         return [ids[name] for name in cat_names]
 
 
+@DATASETS.register_module()
 class AerialDataset(CocoDataset):
     """A COCO json whose absence or whose wrong classes are answered with one clear line.
 
-    Subclasses set ``METAINFO`` and ``CONVERTER``, the command that writes the json, in which
-    ``{root}`` stands for the data root. File names in the json are relative to the data root.
+    By itself it is a set of one's own, whose config names the classes in ``metainfo``. Subclasses
+    set ``METAINFO`` and ``CONVERTER``, the command that writes the json, in which ``{root}``
+    stands for the data root. File names in the json are relative to the data root.
     """
     COCOAPI = CocoByName
-    CONVERTER: str
+    METAINFO: dict = dict(palette=None)  # drawn colours are mmdet's random ones then
+    CONVERTER = 'tools/dataset_converters/custom.py {root}'
 
     def load_data_list(self) -> List[dict]:
         """Loads the annotation file.

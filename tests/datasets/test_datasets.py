@@ -8,7 +8,8 @@ from mmdet.registry import DATASETS, METRICS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmfreeze.datasets import DIORDataset, NWPUVHR10Dataset, ToyDataset
+from mmfreeze.datasets import (AerialDataset, DIORDataset, NWPUVHR10Dataset, RSODDataset,
+                               SIMDDataset, ToyDataset)
 from mmfreeze.datasets.toy import generate_toy
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / '_base_' / 'datasets'
@@ -31,6 +32,7 @@ def build(loader, root, **settings):
 
 
 @pytest.mark.parametrize('dataset, number', [(DIORDataset, 20), (NWPUVHR10Dataset, 10),
+                                             (SIMDDataset, 15), (RSODDataset, 4),
                                              (ToyDataset, 6)])
 def test_meta(dataset, number):
     classes, palette = dataset.METAINFO['classes'], dataset.METAINFO['palette']
@@ -41,6 +43,8 @@ def test_meta(dataset, number):
 @pytest.mark.parametrize('name, command', [
     ('dior', 'python tools/dataset_converters/dior.py '),
     ('nwpu', 'python tools/dataset_converters/nwpu.py '),
+    ('simd', 'python tools/dataset_converters/simd.py '),
+    ('rsod', 'python tools/dataset_converters/rsod.py '),
     ('toy', 'python tools/dataset_converters/make_toy.py --out '),
 ])
 def test_missing_annotations_name_the_command(name, command, tmp_path):
@@ -102,7 +106,8 @@ def test_images_without_objects_are_filtered_in_training_only(toy, tmp_path):
     assert len(build(config.test_dataloader, toy, ann_file=str(path))) == 6
 
 
-@pytest.mark.parametrize('name, side', [('dior', 1024), ('nwpu', 512)])
+@pytest.mark.parametrize('name, side', [('dior', 1024), ('nwpu', 512), ('simd', 1024),
+                                        ('rsod', 1024)])
 def test_fixed_size(name, side, toy):
     """The big sets' pipelines on toy images: one size, and test boxes of the original image."""
     config = Config.fromfile(CONFIGS / f'{name}.py')
@@ -121,10 +126,33 @@ def test_fixed_size(name, side, toy):
     assert {classes[label] for label in found.labels} <= set(classes)
 
 
-@pytest.mark.parametrize('name', ['dior', 'nwpu', 'toy'])
+@pytest.mark.parametrize('name', ['dior', 'nwpu', 'simd', 'rsod', 'toy'])
 def test_evaluator_is_registered(name, toy):
     config = Config.fromfile(CONFIGS / f'{name}.py')
     for evaluator in (config.val_evaluator, config.test_evaluator):
         assert evaluator.ann_file == (config.test_dataloader.dataset.data_root
                                       + config.test_dataloader.dataset.ann_file)
         METRICS.build({**evaluator, 'ann_file': str(toy / 'annotations' / 'test.json')})
+
+
+@pytest.mark.parametrize('kind', ['base', 'lfa', 'afa'])
+@pytest.mark.parametrize('name', ['dior', 'nwpu', 'simd', 'rsod', 'toy'])
+def test_whole_configs_have_as_many_outputs_as_classes(name, kind):
+    config = Config.fromfile(CONFIGS.parents[1] / f'vitdet_{kind}_{name}.py')
+    classes = DATASETS.get(config.train_dataloader.dataset.type).METAINFO['classes']
+    assert config.model.roi_head.bbox_head.num_classes == len(classes)
+    policy = dict(base='NoFreezing', lfa='LinearFreezing', afa='AdaptiveFreezing')[kind]
+    assert [hook.policy.type for hook in config.custom_hooks] == [policy]
+    for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
+        assert loader.dataset.data_root == f'data/{name}/'.replace('nwpu', 'nwpu_vhr10')
+        assert loader.dataset.type == config.train_dataloader.dataset.type
+
+
+def test_a_set_of_its_own(toy):
+    """The base class takes its classes from the config; mmdet draws it in colours of its own."""
+    dataset = AerialDataset('annotations/test.json', data_root=str(toy), data_prefix=dict(img=''),
+                            metainfo=dict(classes=ToyDataset.METAINFO['classes']))
+    assert len(dataset) == 2 and dataset.metainfo['palette'] is None
+    with pytest.raises(FileNotFoundError, match=f'custom.py {toy}$'):
+        AerialDataset('annotations/none.json', data_root=str(toy),
+                      metainfo=dict(classes=('ship',)))

@@ -1,16 +1,12 @@
 """Reads DIOR's own layout: VOC-like xml, lists of ids, images in one or two folders."""
 from pathlib import Path
 from typing import Dict, List, Sequence, Union
-from xml.etree.ElementTree import Element, ParseError
 
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import parse
-
-from .record import (Box, ConversionError, LabelError, Reader, Record, inclusive_box, read_id_list,
-                     read_image_size)
-from .report import Finding, Report
-
-CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
+from .images import read_image_size
+from .reading import read_id_list
+from .record import ConversionError, LabelError, Reader, Record, inclusive_box
+from .report import size_finding
+from .voc import read_voc
 
 
 class DIORReader(Reader):
@@ -66,68 +62,24 @@ class DIORReader(Reader):
 
     def read(self, image_id: str) -> Record:
         """See :meth:`Reader.read`."""
-        path = self.labels / f'{image_id}.xml'
-        label = path.relative_to(self.root).as_posix()
-        try:
-            tree = parse(path).getroot()
-        except FileNotFoundError as error:
-            raise LabelError(f'{label}: the label file is missing') from error
-        except (OSError, ParseError, DefusedXmlException, ValueError, LookupError) as error:
-            raise LabelError(f'{label}: cannot be read as xml ({error})') from error
-        try:
-            if tree.tag != 'annotation':
-                raise ValueError(f'the outermost element is <{tree.tag}>, not <annotation>')
-            width, height = (_positive(tree, f'size/{side}') for side in ('width', 'height'))
-            boxes = [_read_object(element, number)
-                     for number, element in enumerate(tree.iterfind('object'), start=1)]
-            file_name = self._find_image(image_id, _text(tree, 'filename'))
-        except ValueError as error:
-            raise LabelError(f'{label}: {error}') from error
-        findings = []
+        label = f'{self.labels.relative_to(self.root).as_posix()}/{image_id}.xml'
+        voc = read_voc(self.root, label, image_id)
+        if voc.file_name is None or voc.size is None:
+            missing = 'filename' if voc.file_name is None else 'size'
+            raise LabelError(f'{label}: has no {missing}; replace it by the official file')
+        boxes = [inclusive_box(name, corners, difficult)
+                 for name, corners, difficult in voc.objects]
+        file_name = self._find_image(image_id, voc.file_name)
+        size, findings = voc.size, []
         if not self.labels_only:
-            actual = read_image_size(self.root, file_name)
-            if actual != (width, height):
-                findings.append(Finding(
-                    Report.SIZE, f'{label}: says {width} x {height}, but {file_name} has '
-                    f'{actual[0]} x {actual[1]}, which is taken'))
-                width, height = actual
-        return Record(file_name, label, width, height, boxes, findings)
+            size = read_image_size(self.root, file_name)
+            findings = size_finding(label, voc.size, file_name, size)
+        return Record(file_name, label, *size, boxes, findings)
 
     def _find_image(self, image_id: str, file_name: str) -> str:
         """Returns the image's path below the root; where there is no file, the official one."""
-        if Path(file_name).stem != image_id:
-            raise ValueError(f'is about another image, {file_name!r}')
         for folder in self.image_folders:
             if (self.root / folder / file_name).is_file():
                 return f'{folder}/{file_name}'
         folder = self.official_folder[image_id]
         return f'{"JPEGImages" if self.image_folders == ["JPEGImages"] else folder}/{file_name}'
-
-
-def _text(element: Element, path: str) -> str:
-    text = element.findtext(path)
-    if text is None or not text.strip():
-        raise ValueError(f'has no {path}')
-    return text.strip()
-
-
-def _positive(element: Element, path: str) -> int:
-    text = _text(element, path)
-    if not text.isdecimal() or int(text) == 0:
-        raise ValueError(f'{path} must be a positive integer, not {text!r}')
-    return int(text)
-
-
-def _read_object(element: Element, number: int) -> Box:
-    name, box = element.findtext('name'), element.find('bndbox')
-    if name is None:
-        raise ValueError(f'object {number} has no name')
-    if box is None:
-        raise ValueError(f'object {number} has no bndbox; oriented boxes are not read')
-    listed = [box.findtext(corner) for corner in CORNERS]
-    try:
-        corners = tuple(map(int, listed))
-    except (TypeError, ValueError):
-        raise ValueError(f'object {number} needs four integers for {", ".join(CORNERS)}, '
-                         f'not {", ".join(map(str, listed))}') from None
-    return inclusive_box(name.strip(), corners)

@@ -3,10 +3,11 @@ import re
 from pathlib import Path
 from typing import Sequence, Union
 
-from .record import (Box, ConversionError, LabelError, Reader, Record, inclusive_box, read_id_list,
-                     read_image_size)
+from .images import read_image_size
+from .reading import read_id_list, read_label_text
+from .record import Box, ConversionError, LabelError, Reader, Record, inclusive_box
 
-NUMBER = r'\s*(\d+)\s*'
+NUMBER = r'\s*(\d{1,9})\s*'
 POINT = rf'\s*\({NUMBER},{NUMBER}\)\s*'
 LINE = re.compile(f'{POINT},{POINT},{NUMBER}')
 
@@ -49,14 +50,8 @@ class NWPUVHR10Reader(Reader):
 
     def read(self, image_id: str) -> Record:
         """See :meth:`Reader.read`."""
-        path = self.labels / f'{image_id}.txt'
-        label = path.relative_to(self.root).as_posix()
-        try:
-            lines = path.read_text(encoding='utf-8-sig').splitlines()
-        except FileNotFoundError as error:
-            raise LabelError(f'{label}: the label file is missing') from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise LabelError(f'{label}: cannot be read as text ({error})') from error
+        label = f'{self.labels.name}/{image_id}.txt'
+        lines = read_label_text(self.root, label).splitlines()
         boxes = [self._parse(label, number, line)
                  for number, line in enumerate(lines, start=1) if line.strip()]
         file_name = f'{self.images.name}/{image_id}.jpg'

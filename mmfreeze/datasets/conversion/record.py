@@ -3,8 +3,6 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Sequence, Tuple, Union
 
-from PIL import Image
-
 from .report import Finding
 
 Number = Union[int, float]
@@ -27,10 +25,13 @@ class Box(NamedTuple):
         corners: ``(x1, y1, x2, y2)`` in pixels from the image's upper left corner; pixel columns
             ``x1`` to ``x2 - 1`` belong to the box, so that ``x2 - x1`` is its width.
         listed: The corners as they are written in the label file, for messages.
+        ignored: Whether neither training nor evaluation counts it, as VOC's ``difficult`` and
+            COCO's ``iscrowd`` say.
     """
     name: str
     corners: Corners
     listed: Corners
+    ignored: bool = False
 
 
 class Record(NamedTuple):
@@ -56,10 +57,14 @@ class Reader(ABC):
     """Reads one data set's own layout.
 
     Attributes:
+        root: The folder of the data set.
         classes: The class names in official order.
+        findings: What was noticed about the set as a whole.
         splits: The image ids of each split. Splits may overlap, as trainval does with train.
     """
+    root: Path
     classes: Sequence[str]
+    findings: Sequence[Finding] = ()
     splits: Dict[str, List[str]]
 
     @abstractmethod
@@ -74,7 +79,7 @@ class Reader(ABC):
         """
 
 
-def inclusive_box(name: str, listed: Corners) -> Box:
+def inclusive_box(name: str, listed: Corners, ignored: bool = False) -> Box:
     """Makes a box of 1-based corners that both belong to the object, as PASCAL VOC counts them.
 
     Corners that coincide or are inverted in x or y enclose nothing in the sets that count so
@@ -83,38 +88,4 @@ def inclusive_box(name: str, listed: Corners) -> Box:
     xmin, ymin, xmax, ymax = listed
     x2 = xmax if xmax > xmin else xmin - 1
     y2 = ymax if ymax > ymin else ymin - 1
-    return Box(name, (xmin - 1, ymin - 1, x2, y2), listed)
-
-
-def read_id_list(path: Path) -> List[str]:
-    """Reads a list of image ids, one per line; blank lines and any line ends are accepted.
-
-    Raises:
-        ConversionError: If the list is missing, unreadable or empty.
-    """
-    try:
-        ids = path.read_text(encoding='utf-8-sig').split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConversionError(f'{path}: cannot read this list of image ids ({error})') from error
-    if not ids:
-        raise ConversionError(f'{path}: this list of image ids is empty')
-    return ids
-
-
-def read_image_size(root: Path, file_name: str) -> Tuple[int, int]:
-    """Returns (width, height) from an image file's header, without decoding the pixels.
-
-    Args:
-        root: The folder of the data set.
-        file_name: The image's path below it.
-
-    Raises:
-        LabelError: If the file is missing or is no image.
-    """
-    try:
-        with Image.open(root / file_name) as image:
-            return image.size
-    except FileNotFoundError as error:
-        raise LabelError(f'{file_name}: the image is missing') from error
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise LabelError(f'{file_name}: cannot be opened as an image ({error})') from error
+    return Box(name, (xmin - 1, ymin - 1, x2, y2), listed, ignored)

@@ -1,6 +1,6 @@
 """What a conversion found, counted and listed."""
 from collections import Counter
-from typing import Dict, List, NamedTuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 
 class Finding(NamedTuple):
@@ -36,6 +36,9 @@ class Report:
     LEFT_OUT = 'images left out'
     SIZE = 'images of another size than their label says'
     REPEATED = 'images listed more than once in a split, taken once'
+    SHARED = 'images both in test and in another split'
+    UNLISTED = 'images in no split, not used'
+    UNLABELLED = 'images without a label file, taken as empty'
 
     def __init__(self) -> None:
         self.findings: List[Finding] = []
@@ -75,3 +78,19 @@ class Report:
             lines += ['', f'{kind}: {number}']
             lines += [f'  {finding.text}' for finding in self.findings if finding.kind == kind]
         return '\n'.join(lines) + '\n'
+
+
+def size_finding(label: str, listed: Optional[Tuple[int, int]], file_name: str,
+                 size: Tuple[int, int]) -> List[Finding]:
+    """Returns the finding that an image has another size than its label says, if so.
+
+    Args:
+        label: The label file.
+        listed: (width, height) in it; None if it has none.
+        file_name: The image.
+        size: Its own (width, height).
+    """
+    if listed is None or listed == size:
+        return []
+    return [Finding(Report.SIZE, f'{label}: says {listed[0]} x {listed[1]}, but {file_name} has '
+                                 f'{size[0]} x {size[1]}, which is taken')]

@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from mmfreeze.datasets.conversion import (Box, ConversionError, LabelError, Reader, Record, convert,
-                                          inclusive_box)
+from mmfreeze.datasets.conversion import (Box, ConversionError, LabelError, Reader, Record, Report,
+                                          convert, inclusive_box)
 
 CLASSES = ('ship', 'dam')
 
@@ -92,11 +92,12 @@ def test_fail_reports_every_file_and_writes_nothing(tmp_path):
 
 
 def test_skip_leaves_out_counts_and_lists(tmp_path):
-    images = dict(a='is broken', b=[('dam', 0, 0, 5, 500)])
-    report = convert(DictReader(images, dict(train=['a'], test=['a', 'b'])), tmp_path, 'skip')
-    assert load(tmp_path / 'train.json')['images'] == []
-    assert [image['id'] for image in load(tmp_path / 'test.json')['images']] == [2]
-    assert report.counts == {report.LEFT_OUT: 1, report.CLIPPED: 1}
+    images = dict(a='is broken', b=[('dam', 0, 0, 5, 500)], c=[])
+    report = convert(DictReader(images, dict(train=['a', 'c'], test=['a', 'b'])), tmp_path,
+                     'skip')
+    assert [image['id'] for image in load(tmp_path / 'train.json')['images']] == [2]
+    assert [image['id'] for image in load(tmp_path / 'test.json')['images']] == [3]
+    assert report.counts == {report.LEFT_OUT: 1, report.CLIPPED: 1, report.SHARED: 1}
     text = (tmp_path / 'conversion_report.txt').read_text()
     assert 'images left out: 1\n  a.txt: is broken\n' in text
 
@@ -120,10 +121,29 @@ def test_repeated_ids_are_taken_once(tmp_path):
     ((5, 6, 9, 2), (4, 5, 9, 5)),  # inverted corners: no height
 ])
 def test_inclusive_box(listed, corners):
-    assert inclusive_box('ship', listed) == ('ship', corners, listed)
+    assert inclusive_box('ship', listed) == ('ship', corners, listed, False)
 
 
 @pytest.mark.parametrize('settings', [dict(on_error='Fail'), dict(on_defect='drop')])
 def test_unknown_setting(tmp_path, settings):
     with pytest.raises(ValueError, match="'fail' or 'skip'"):
         convert(DictReader(dict(a=[])), tmp_path, **settings)
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_coordinates_that_are_no_numbers(tmp_path, value):
+    images = dict(a=[('ship', 0, 0, value, 5)], b=[])
+    with pytest.raises(ConversionError, match='^a.txt: object 1, ship .*: a coordinate is no numb'):
+        convert(DictReader(images), tmp_path)
+    assert convert(DictReader(images), tmp_path, on_error='skip').counts == {Report.LEFT_OUT: 1}
+
+
+def test_ignored_objects_and_further_files(tmp_path):
+    class Crowd(DictReader):
+        def read(self, image_id):
+            record = super().read(image_id)
+            return record._replace(boxes=[box._replace(ignored=True) for box in record.boxes])
+    config = tmp_path / 'new' / 'config.py'
+    convert(Crowd(dict(a=[('ship', -5, 0, 5, 5)])), tmp_path, also={config: '# text'})
+    assert load(tmp_path / 'train.json')['annotations'][0]['iscrowd'] == 1
+    assert config.read_text() == '# text'

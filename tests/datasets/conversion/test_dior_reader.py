@@ -87,7 +87,7 @@ def test_record(root):
     record = DIORReader(root, CLASSES).read('00003')
     assert record.file_name == 'JPEGImages-test/00003.jpg'
     assert (record.width, record.height) == (80, 60)
-    assert record.boxes == [('ship', (2, 3, 10, 20), (3, 4, 10, 20))]
+    assert record.boxes == [('ship', (2, 3, 10, 20), (3, 4, 10, 20), False)]
 
 
 def test_layout_variants(root):
@@ -136,8 +136,8 @@ def test_missing_image(root):
     ('<width>80</width>', '', 'has no size/width'),
     ('>60<', '>0<', "size/height must be a positive integer, not '0'"),
     ('bndbox', 'robndbox', 'object 1 has no bndbox; oriented boxes are not read'),
-    ('>10<', '>ten<', 'object 1 needs four integers for xmin, ymin, xmax, ymax, not 3, 4, ten, 20'),
-    ('<xmax>10</xmax>', '', 'needs four integers .* not 3, 4, None, 20'),
+    ('>10<', '>ten<', 'object 1 needs four numbers for xmin, ymin, xmax, ymax, not 3, 4, ten, 20'),
+    ('<xmax>10</xmax>', '', 'needs four numbers .* not 3, 4, None, 20'),
     ('<name>ship</name>', '', 'object 1 has no name'),
 ])
 def test_unusable_label(root, old, new, message):
@@ -151,7 +151,7 @@ def test_missing_label_and_broken_image(root):
     with pytest.raises(LabelError, match='^Annotations/00002.xml: the label file is missing$'):
         DIORReader(root, CLASSES).read('00002')
     (root / 'JPEGImages-trainval' / '00001.jpg').write_text('no image')
-    with pytest.raises(LabelError, match='00001.jpg: cannot be opened as an image'):
+    with pytest.raises(LabelError, match='00001.jpg: is no image'):
         DIORReader(root, CLASSES).read('00001')
 
 

@@ -1,0 +1,4 @@
+_base_ = 'vitdet_base_rsod.py'
+
+custom_hooks = [dict(type='LayerFreezingHook', policy=dict(type='AdaptiveFreezing'))]
+optim_wrapper = dict(type='FreezeOptimWrapper')

@@ -1,0 +1,17 @@
+"""Converts SIMD, in its own layout, to COCO json: python simd.py data/simd"""
+import sys
+from functools import partial
+from typing import List, Optional
+
+from mmfreeze.datasets import SIMDDataset
+from mmfreeze.datasets.conversion import SIMDReader, conversion_parser, run_conversion
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Converts, and returns the exit status."""
+    args = conversion_parser('Converts SIMD, in its own layout, to COCO json.').parse_args(argv)
+    return run_conversion(partial(SIMDReader, args.root, SIMDDataset.METAINFO['classes']), args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
