@@ -68,7 +68,7 @@ results: $(READY) $(TOY)  ## Train without freezing, with LFA and with AFA, and 
 	$(RUN) tools/analysis_tools/plot_freezing.py $(TOY_RUNS) --out docs/images/freezing_toy.png
 
 test: $(READY)  ## Run the tests.
-	$(RUN) -m pytest
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile
 
 clean:  ## Remove .venv, the toy set and caches; training runs in work_dirs stay.
 	rm -rf $(VENV) data/toy build *.egg-info .pytest_cache

@@ -48,6 +48,7 @@ setup(
             'packaging',
             'pycocotools',
             'pytest',
+            'pytest-xdist',
             'segment-anything',
             'setuptools>=70.1',  # builds wheels by itself
         ],
