@@ -17,7 +17,8 @@ from mmengine.config import DictAction
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from mmfreeze.utils.cli import load_config, one_line_errors, require_checkpoint
+from mmfreeze.utils.cli import (leaving_process_group, load_config, one_line_errors,
+                                require_checkpoint)
 
 
 def parse_args() -> argparse.Namespace:
@@ -53,7 +54,7 @@ def main() -> None:
         for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
             if evaluator.type == 'CocoBoxMetric':
                 evaluator.classwise = True
-    with one_line_errors(Path(cfg.work_dir)):
+    with one_line_errors(Path(cfg.work_dir)), leaving_process_group():
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
         if args.out is not None:
             runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=args.out))

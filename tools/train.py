@@ -20,7 +20,8 @@ from mmengine.runner import Runner
 
 from mmfreeze.analysis.timeline import read_timeline
 from mmfreeze.analysis.tables import epoch_table
-from mmfreeze.utils.cli import load_config, one_line_errors, require_checkpoint
+from mmfreeze.utils.cli import (leaving_process_group, load_config, one_line_errors,
+                                require_checkpoint)
 
 # Which wrapper takes the place of which under --amp: freezing wrappers stay freezing wrappers.
 AMP_WRAPPERS = dict(OptimWrapper='AmpOptimWrapper', FreezeOptimWrapper='AmpFreezeOptimWrapper')
@@ -92,7 +93,7 @@ def main() -> None:
             enable_auto_scale_lr(cfg)
         if args.resume is not None:
             set_resume(cfg, args.resume)
-    with one_line_errors(Path(cfg.work_dir)):
+    with one_line_errors(Path(cfg.work_dir)), leaving_process_group():
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
         runner.train()
         timeline = Path(cfg.work_dir, 'freezing_timeline.json')

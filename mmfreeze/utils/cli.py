@@ -24,7 +24,7 @@ def fail(message: str) -> NoReturn:
 
 @contextmanager
 def one_line_errors(work_dir: Optional[Path] = None) -> Iterator[None]:
-    """Reports an error raised inside as one line, and leaves the process group at the end.
+    """Reports an error raised inside as one line.
 
     Args:
         work_dir (Path, optional): An existing folder that takes the traceback, as ``error_rank0.log``.
@@ -48,8 +48,14 @@ def one_line_errors(work_dir: Optional[Path] = None) -> Iterator[None]:
             path.write_text(traceback.format_exc())
             message += f' (traceback: {path})'
         fail(message)
+
+
+@contextmanager
+def leaving_process_group() -> Iterator[None]:
+    """Leaves the process group at the end, if there is one: the interpreter's exit may abort it."""
+    try:
+        yield
     finally:
-        # Left to the interpreter's exit, the process group sometimes aborts instead of ending.
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
 
