@@ -6,6 +6,7 @@ from torch.autograd import gradcheck
 
 import mmfreeze  # noqa: F401  isort: skip  puts the ops in place, so before mmcv
 import mmcv.ops
+from mmfreeze.compat.ops import deform_conv_backward_parameters
 
 DEVICES = ['cpu', pytest.param('cuda', marks=pytest.mark.cuda)]
 HALVES = [torch.float16, torch.bfloat16]
@@ -107,6 +108,19 @@ def test_gradcheck(tensors, op, device):
                for i, tensor in enumerate(tensors)]
     tensors = [tensor.requires_grad_(i in used(op)) for i, tensor in enumerate(tensors)]
     assert gradcheck(op, tensors, nondet_tol=1e-10, fast_mode=True)
+
+
+def test_the_scale_of_the_weights_gradient(tensors):
+    """A factor that mmcv's function leaves at 1."""
+    input, offset, _, weight, _ = tensors
+    grad = torch.randn(2, 6, *OUT, dtype=torch.float64)
+    once, thrice = torch.zeros_like(weight), torch.zeros_like(weight)
+    for buffer, scale in (once, 1), (thrice, 3):
+        deform_conv_backward_parameters(
+            input, offset, grad, buffer, None, None, kW=3, kH=2, dW=2, dH=1, padW=1, padH=2,
+            dilationW=1, dilationH=2, group=2, deformable_group=2, scale=scale, im2col_step=1)
+    assert once.any()
+    torch.testing.assert_close(thrice, 3 * once)
 
 
 @pytest.mark.parametrize('device', DEVICES)
