@@ -42,7 +42,7 @@ def lacking_ops(model: nn.Module) -> Dict[str, List[str]]:
 
 
 def _named_nms(module: nn.Module) -> Optional[str]:
-    """Returns the name of the mmcv.ops function that a module's ``test_cfg`` names, None without one."""
+    """Returns the function's name in mmcv.ops that a module's ``test_cfg`` gives, if any."""
     nms = (getattr(module, 'test_cfg', None) or {}).get('nms') or {}
     name = nms.get('type')
     return name if isinstance(name, str) and hasattr(mmcv.ops, name) else None
