@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from . import ops
+from .ops.refusal import unavailable
 
 _NAME = 'mmcv._ext'
 
@@ -21,7 +22,7 @@ _FALLBACKS = {
 
 
 class StandInExtension(ModuleType):
-    """Module with nms and RoIAlign on torchvision; any other op is there but raises when called.
+    """Module with the ops of :mod:`.ops`; any other op is there but raises when called.
 
     ``mmcv.ops`` asks for every op by name while it is imported, so all of them have to be there.
     """
@@ -30,9 +31,8 @@ class StandInExtension(ModuleType):
         super().__init__(_NAME, __doc__)
         # Without a spec mmengine's Runner dies in mmcv_full_available().
         self.__spec__ = ModuleSpec(_NAME, None, origin=ops.__name__)
-        self.nms = ops.nms
-        self.roi_align_forward = ops.roi_align_forward
-        self.roi_align_backward = ops.roi_align_backward
+        for name in ops.__all__:
+            setattr(self, name, getattr(ops, name))
         # Not ops: mmcv prints these two with the environment.
         self.get_compiler_version = lambda: 'none (torchvision ops through mmfreeze)'
         self.get_compiling_cuda_version = lambda: 'none'
@@ -40,7 +40,7 @@ class StandInExtension(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith('_'):  # what Python itself looks for on a module
             raise AttributeError(f'module {_NAME!r} has no attribute {name!r}')
-        return ops.unavailable(name)
+        return unavailable(name)
 
 
 def install_stand_in() -> None:

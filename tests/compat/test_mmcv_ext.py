@@ -49,7 +49,7 @@ def test_compiled_ops_stay(monkeypatch):
 @pytest.mark.parametrize('op, call', [
     ('softnms', lambda x: mmcv.ops.soft_nms(x, x[:, 0])),
     ('nms_rotated', lambda x: mmcv.ops.nms_rotated(torch.rand(2, 5), x[:, 0], .5)),
-    ('sigmoid_focal_loss_forward', lambda x: mmcv.ops.sigmoid_focal_loss(x, x[:, 0].long())),
+    ('softmax_focal_loss_forward', lambda x: mmcv.ops.softmax_focal_loss(x, x[:, 0].long())),
     ('roi_pool_forward', lambda x: mmcv.ops.roi_pool(torch.rand(1, 1, 4, 4), torch.rand(2, 5), 2)),
     ('carafe_forward', lambda x: mmcv.ops.carafe(
         torch.rand(1, 1, 4, 4), torch.rand(1, 9, 8, 8), 3, 1, 2)),

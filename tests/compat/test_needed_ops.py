@@ -3,7 +3,7 @@ import sys
 from types import ModuleType
 
 import pytest
-from mmcv.ops import CARAFEPack, RoIAlign
+from mmcv.ops import CARAFEPack, DeformConv2dPack, MultiScaleDeformableAttention, RoIAlign
 from torch import nn
 
 from mmfreeze.compat.mmcv_ext import StandInExtension
@@ -18,7 +18,9 @@ def stand_in(monkeypatch):
 
 
 def model():
-    return nn.Sequential(nn.Conv2d(3, 8, 1), RoIAlign(7), CARAFEPack(8, 2))
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 1), RoIAlign(7), CARAFEPack(8, 2), DeformConv2dPack(8, 8, 1),
+        MultiScaleDeformableAttention(16))
 
 
 def test_lacking_ops_are_named(stand_in):
@@ -36,3 +38,17 @@ def test_an_op_that_the_stand_in_gains_is_lacking_no_more(stand_in):
 def test_nothing_is_lacking_in_a_compiled_mmcv(monkeypatch):
     monkeypatch.setitem(sys.modules, 'mmcv._ext', ModuleType('mmcv._ext'))
     assert lacking_ops(model()) == {}
+
+
+@pytest.mark.parametrize('test_cfg, lacking', [
+    (dict(score_thr=.05, nms=dict(type='soft_nms', iou_threshold=.5)), {'soft_nms': ['softnms']}),
+    (dict(score_thr=.05, nms=dict(type='nms', iou_threshold=.5)), {}),
+    (dict(rpn=dict(nms_pre=1000), rcnn=dict(nms=dict(type='soft_nms'))), {}),  # a head has its own
+    (dict(max_per_img=300), {}),
+    (dict(nms=None), {}),
+    (None, {}),
+])
+def test_the_nms_of_a_head_counts(stand_in, test_cfg, lacking):
+    model = nn.Sequential(nn.Linear(1, 1))
+    model[0].test_cfg = test_cfg
+    assert lacking_ops(model) == lacking

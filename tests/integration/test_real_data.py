@@ -35,7 +35,8 @@ def test_nwpu_from_deit_tiny(shared_data, tmp_path, call):
                'model.backbone.init_cfg.checkpoint='
                f'{weights / "deit_tiny_patch16_224.npz"}',
                'train_cfg.max_epochs=3', 'train_cfg.val_interval=3',
-               'train_dataloader.batch_size=2', 'custom_hooks.0.policy.interval=1')
+               'train_dataloader.batch_size=2', 'model.train_cfg.rcnn.sampler.num=64',
+               'custom_hooks.0.policy.interval=1')
     assert 'loaded 1' in out and 'resized: pos_embed' in out
     run = read_timeline(tmp_path / 'work_dirs/vitdet_afa_nwpu')
     n = [epoch['num_frozen'] for epoch in run.epochs]
