@@ -39,8 +39,8 @@ class ToyDifficulty:
     gain: Range = (.85, 1.1)
     tilt: float = 5
     length: Dict[str, Range] = dataclasses.field(default_factory=lambda: dict(
-        airplane=(26, 46), basketballcourt=(30, 50), ship=(28, 48), storagetank=(14, 30),
-        tenniscourt=(30, 50), vehicle=(22, 32)))
+        airplane=(26, 46), basketballcourt=(30, 50), ship=(24, 48), storagetank=(10, 26),
+        tenniscourt=(30, 50), vehicle=(18, 30)))
     aspect: Dict[str, Range] = dataclasses.field(default_factory=lambda: dict(
         airplane=(.85, 1.1), basketballcourt=(.5, .6), ship=(.32, .44), storagetank=(1, 1),
         tenniscourt=(.5, .6), vehicle=(.5, .6)))
