@@ -45,6 +45,7 @@ setup(
             'onedl-mmdetection>=3.5.1',
         ],
         'tests': [
+            'hypothesis',
             'packaging',
             'pycocotools',
             'pytest',

@@ -2,8 +2,6 @@
 
 Example: python tools/test.py configs/vitdet_afa_toy.py work_dirs/vitdet_afa_toy/epoch_26.pth
 """
-import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -13,38 +11,21 @@ except (ImportError, RuntimeError) as error:
     sys.exit(f'error: {error}')
 
 from mmdet.evaluation import DumpDetResults
-from mmengine.config import DictAction
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from mmfreeze.utils.cli import (leaving_process_group, load_config, one_line_errors,
-                                require_checkpoint)
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--work-dir', help='folder for logs and metrics '
-                        '(default: work_dirs/<name of the config>)')
-    parser.add_argument('--out', metavar='FILE.pkl', help='write the detections to this file')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-                        help='override settings of the config')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
-                        help='job launcher (default: none)')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
-                        help='set by some launchers')
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+from mmfreeze.utils.cli import (add_run_arguments, config_parser, leaving_process_group,
+                                load_run_config, one_line_errors, require_checkpoint)
 
 
 def main() -> None:
-    args = parse_args()
+    parser = config_parser(__doc__)
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--out', metavar='FILE.pkl', help='write the detections to this file')
+    add_run_arguments(parser)
+    args = parser.parse_args()
     with one_line_errors():
-        cfg = load_config(args.config, args.cfg_options, args.work_dir)
-        cfg.launcher = args.launcher
+        cfg = load_run_config(args)
         require_checkpoint(args.checkpoint)
         if args.out is not None and not args.out.endswith(('.pkl', '.pickle')):
             raise ValueError(f'--out must be a .pkl file, but is {args.out}')

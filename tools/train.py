@@ -3,7 +3,6 @@
 Example: python tools/train.py configs/vitdet_afa_toy.py
 """
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -13,26 +12,24 @@ except (ImportError, RuntimeError) as error:
     sys.exit(f'error: {error}')
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mmfreeze.analysis.timeline import read_timeline
 from mmfreeze.analysis.tables import epoch_table
-from mmfreeze.utils.cli import (leaving_process_group, load_config, one_line_errors,
-                                require_checkpoint)
+from mmfreeze.engine.exact import find_last_whole_checkpoint, require_whole_checkpoint
+from mmfreeze.utils.cli import (add_run_arguments, config_parser, leaving_process_group,
+                                load_run_config, one_line_errors)
 
 # Which wrapper takes the place of which under --amp: freezing wrappers stay freezing wrappers.
 AMP_WRAPPERS = dict(OptimWrapper='AmpOptimWrapper', FreezeOptimWrapper='AmpFreezeOptimWrapper')
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='folder for logs and checkpoints '
-                        '(default: work_dirs/<name of the config>)')
+    parser = config_parser(__doc__)
+    add_run_arguments(parser)
     parser.add_argument('--amp', action='store_true',
                         help='automatic mixed precision; needs a CUDA device')
     parser.add_argument('--auto-scale-lr', action='store_true',
@@ -41,15 +38,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
                         help='go on from this checkpoint; without a path (or with auto) from the '
                         'latest one in the work dir')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-                        help='override settings of the config, e.g. train_cfg.max_epochs=12')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
-                        help='job launcher (default: none)')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
-                        help='set by some launchers')
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    return parser.parse_args()
 
 
 def enable_amp(cfg: Config) -> None:
@@ -75,18 +64,23 @@ def enable_auto_scale_lr(cfg: Config) -> None:
 
 
 def set_resume(cfg: Config, resume: str) -> None:
-    """Makes the run go on from a checkpoint, or from the latest one ('auto')."""
+    """Makes the run go on from a checkpoint, or from the latest whole one ('auto')."""
     if resume != 'auto':
-        require_checkpoint(resume)
-    cfg.resume = True
-    cfg.load_from = None if resume == 'auto' else resume
+        if '://' not in resume:
+            require_whole_checkpoint(Path(resume))
+        cfg.resume, cfg.load_from = True, resume
+        return
+    path, damaged = find_last_whole_checkpoint(Path(cfg.work_dir))
+    for name in damaged:
+        print(f'warning: {name} is damaged or truncated', file=sys.stderr)
+    if path is not None:  # else the run begins, with the weights that the config may name
+        cfg.resume, cfg.load_from = True, str(path)
 
 
 def main() -> None:
     args = parse_args()
     with one_line_errors():
-        cfg = load_config(args.config, args.cfg_options, args.work_dir)
-        cfg.launcher = args.launcher
+        cfg = load_run_config(args)
         if args.amp:
             enable_amp(cfg)
         if args.auto_scale_lr:

@@ -8,6 +8,8 @@ from torch.nn.parallel import DistributedDataParallel
 def rewrap(runner: Runner) -> None:
     """Replaces the distributed wrapper of ``runner.model`` by a new one around the same model.
 
+    The new one has the user's arguments and communication hook.
+
     ``DistributedDataParallel`` fixes at construction which gradients it reduces: freezing under an
     old wrapper makes the next iteration fail, or goes on reducing what no longer exists. Does
     nothing where the model is not wrapped.
@@ -19,6 +21,7 @@ def rewrap(runner: Runner) -> None:
     if not is_model_wrapper(wrapper):
         return
     model = wrapper.module
+    comm_hooks = list(wrapper._comm_hooks)  # torch has no public way to ask for them
     # The old wrapper's reducer must be gone before the new one registers its gradient hooks.
     runner.model = wrapper = None
     # Synchronised BatchNorm is in the model already; converting again would exchange its modules.
@@ -28,6 +31,8 @@ def rewrap(runner: Runner) -> None:
     finally:
         if sync_bn is not None:
             runner.cfg.sync_bn = sync_bn
+    for hook, state in comm_hooks:
+        runner.model.register_comm_hook(state, hook)
 
 
 def require_freezable(model: nn.Module) -> None:

@@ -4,7 +4,7 @@ from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 from mmdet.models.backbones.pvt import AbsolutePositionEmbedding
 from torch import nn
 
-from mmfreeze.freezing import LayerStack
+from mmfreeze.freezing import LayerStack, declared_layers
 
 Names = Tuple[str, ...]
 
@@ -15,8 +15,7 @@ def build_stack(model: nn.Module, patterns: Optional[Sequence[str]] = None) -> L
     Args:
         model (nn.Module): The detector itself, not a distributed wrapper of it.
         patterns (Sequence[str], optional): Name patterns, see :meth:`LayerStack.build`. Defaults
-            to None: what a submodule declares by ``ordered_layers()``; else the order known here
-            of ``model.backbone``, if its class is one of ``LAYER_ORDERS``.
+            to None: :func:`known_layers`.
 
     Returns:
         LayerStack: The layers, none of them frozen.
@@ -24,14 +23,30 @@ def build_stack(model: nn.Module, patterns: Optional[Sequence[str]] = None) -> L
     Raises:
         ValueError: The order cannot be known, or a pattern matches nothing.
     """
-    declares = any(hasattr(module, 'ordered_layers') for module in model.modules())
-    if patterns is None and not declares:
-        backbone = getattr(model, 'backbone', None)
-        order = LAYER_ORDERS.get(_qualified_name(type(backbone)))
-        if order is not None:
-            return LayerStack(model, [
-                tuple(f'backbone.{name}' for name in names) for names in order(backbone)])
+    if patterns is None:
+        return LayerStack(model, known_layers(model))
     return LayerStack.build(model, patterns)
+
+
+def known_layers(model: nn.Module) -> List[Names]:
+    """Names the layers of a detector, without a look at what of them is trainable.
+
+    Args:
+        model (nn.Module): The detector itself, not a distributed wrapper of it.
+
+    Returns:
+        list[tuple[str, ...]]: Of each layer, input first, the dotted names that it consists of:
+        those that a submodule declares by ``ordered_layers()``, else those of ``LAYER_ORDERS``.
+
+    Raises:
+        ValueError: The order cannot be known.
+    """
+    backbone = getattr(model, 'backbone', None)
+    order = LAYER_ORDERS.get(_qualified_name(type(backbone)))
+    declares = any(hasattr(module, 'ordered_layers') for module in model.modules())
+    if declares or order is None:
+        return declared_layers(model)
+    return [tuple(f'backbone.{name}' for name in names) for names in order(backbone)]
 
 
 def _qualified_name(kind: type) -> str:

@@ -51,13 +51,14 @@ class Timeline:
         self._write()
 
     def add_validation(self, iteration: int, epoch: int, metrics: Dict[str, float]) -> None:
-        """Notes a validation.
+        """Notes a validation, in place of an earlier one of the same iteration.
 
         Args:
             iteration (int): Iterations completed.
             epoch (int): Epochs completed.
             metrics (dict): Its results.
         """
+        self.validations = [v for v in self.validations if v['iteration'] != iteration]
         self.validations.append(dict(iteration=iteration, epoch=epoch, metrics=dict(metrics)))
         self._write()
 

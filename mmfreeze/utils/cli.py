@@ -1,4 +1,5 @@
 """What the command-line tools share: one clear line for whatever goes wrong before the work begins."""
+import argparse
 import os
 import sys
 import traceback
@@ -7,7 +8,42 @@ from pathlib import Path
 from typing import Iterator, NoReturn, Optional
 
 import torch.distributed
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
+
+
+def config_parser(description: str) -> argparse.ArgumentParser:
+    """Makes the parser of a tool that reads a config.
+
+    Args:
+        description (str): The tool's docstring.
+
+    Returns:
+        ArgumentParser: With ``config`` and ``--cfg-options``.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='override settings of the config, e.g. train_cfg.max_epochs=12')
+    return parser
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what every run of MMEngine's Runner takes: its folder and its launcher."""
+    parser.add_argument('--work-dir', help='folder for logs, checkpoints and metrics '
+                        '(default: work_dirs/<name of the config>)')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+                        help='job launcher (default: none)')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
+                        help='set by some launchers')
+
+
+def load_run_config(args: argparse.Namespace) -> Config:
+    """Reads the config of a run from what ``config_parser`` and ``add_run_arguments`` parsed."""
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = load_config(args.config, args.cfg_options, args.work_dir)
+    cfg.launcher = args.launcher
+    return cfg
 
 
 def fail(message: str) -> NoReturn:

@@ -52,7 +52,7 @@ class DisturbRankOne(Hook):
 
 
 class CountReducedBytes(Hook):
-    """Counts what each iteration's all-reduce carries, whichever wrapper is in place."""
+    """A user's communication hook, set once; it counts what each iteration's all-reduce carries."""
     priority = 'LOWEST'
 
     def __init__(self):
@@ -60,9 +60,10 @@ class CountReducedBytes(Hook):
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if runner.model is not self.wrapper:
+            if self.wrapper is None:
+                runner.model.register_comm_hook(None, self.count)
             self.wrapper = runner.model
             self.wrappers.append(weakref.ref(runner.model))
-            runner.model.register_comm_hook(None, self.count)
         self.bytes.append(0)
 
     def count(self, _, bucket):

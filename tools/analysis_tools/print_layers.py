@@ -2,12 +2,11 @@
 
 Example: python tools/analysis_tools/print_layers.py configs/vitdet_afa_dior.py
 """
-import argparse
 from typing import Optional, Sequence, Tuple
 
 import torch
 from mmdet.registry import MODELS
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 
@@ -15,7 +14,7 @@ import mmfreeze  # noqa: F401
 from mmfreeze.compat.needed_ops import lacking_ops
 from mmfreeze.engine.layer_orders import build_stack
 from mmfreeze.freezing.cost import forward_flops
-from mmfreeze.utils.cli import load_config, one_line_errors
+from mmfreeze.utils.cli import config_parser, load_config, one_line_errors
 
 # What most of MMDetection's configs resize the images of COCO to.
 COCO_SIZE = (800, 1333)
@@ -58,17 +57,13 @@ def describe(model: nn.Module, layers: Optional[Sequence[str]], size: Tuple[int,
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
+    parser = config_parser(__doc__)
     parser.add_argument('--layers', nargs='+', metavar='PATTERN',
                         help='names of the layers, input first; * stands for a number (default: '
                         "those of the config's LayerFreezingHook, else what the backbone declares)")
     parser.add_argument('--size', nargs=2, type=int, metavar=('HEIGHT', 'WIDTH'),
                         help="image size for the FLOPs (default: the backbone's img_size, else "
                         f'{COCO_SIZE[0]} {COCO_SIZE[1]})')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-                        help='override settings of the config')
     args = parser.parse_args()
     with one_line_errors():
         cfg = load_config(args.config, args.cfg_options)

@@ -1,7 +1,7 @@
 # NWPU VHR-10 at 512 px with a milder jitter than DIOR's, for objects are large in it.
 # Everything here is chosen; the paper does not use this set.
-dataset_type = 'NWPUVHR10Dataset'
-data_root = 'data/nwpu_vhr10/'
+_base_ = 'aerial_1024.py'
+
 image_size = (512, 512)
 
 train_pipeline = [
@@ -24,32 +24,11 @@ test_pipeline = [
     dict(type='PackDetInputs',
          meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
 ]
-train_dataloader = dict(
-    batch_size=8,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='annotations/train.json',
-        data_prefix=dict(img=''),
-        filter_cfg=dict(filter_empty_gt=True, min_size=32),
-        pipeline=train_pipeline))
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='annotations/test.json',
-        data_prefix=dict(img=''),
-        test_mode=True,
-        pipeline=test_pipeline))
+data_root = 'data/nwpu_vhr10/'
+dataset = dict(type='NWPUVHR10Dataset', data_root=data_root)
+train_dataloader = dict(batch_size=8, dataset=dict(pipeline=train_pipeline, **dataset))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline, **dataset))
 test_dataloader = val_dataloader
 
-val_evaluator = dict(type='CocoBoxMetric', ann_file=data_root + 'annotations/test.json')
+val_evaluator = dict(ann_file=data_root + 'annotations/test.json')
 test_evaluator = val_evaluator

@@ -1,5 +1,5 @@
 # Two epochs for each of LFA's thirteen steps; from scratch, so no layer decay and a higher lr.
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=26, val_interval=13)
+train_cfg = dict(type='ExactEpochBasedTrainLoop', max_epochs=26, val_interval=13)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 

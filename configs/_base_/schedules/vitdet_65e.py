@@ -1,6 +1,6 @@
 # AdamW with layer decay, as ViTDet trains; 65 epochs as in Tang et al. 2024. The paper prints no
 # learning rate, batch size, warm-up or steps: those here are chosen (ViTDet's own for COCO).
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=65, val_interval=5)
+train_cfg = dict(type='ExactEpochBasedTrainLoop', max_epochs=65, val_interval=5)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 

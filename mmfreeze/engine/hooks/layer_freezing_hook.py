@@ -52,6 +52,9 @@ class LayerFreezingHook(Hook):
         self.timeline: Optional[Timeline] = None
         self._signals: Dict[str, GradNorm] = {}
         self._resumed: Optional[Dict[str, Any]] = None
+        # When the running epoch began, and how long it had taken at the checkpoint resumed from.
+        self._epoch_began: Optional[float] = None
+        self._epoch_seconds = 0.
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: Dict[str, Any]) -> None:
         # Also called for ``load_from`` and when testing, where nothing is to be taken up.
@@ -77,7 +80,7 @@ class LayerFreezingHook(Hook):
         self._apply(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        self._epoch_began = time.perf_counter()
+        self._epoch_began = time.perf_counter() - self._epoch_seconds
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
         clock = self._clock(runner)
@@ -93,6 +96,7 @@ class LayerFreezingHook(Hook):
             torch.cuda.synchronize()
         self.timeline.add_epoch(epoch=runner.epoch + 1, num_frozen=self.policy.num_frozen,
                                 train_seconds=time.perf_counter() - self._epoch_began)
+        self._epoch_began, self._epoch_seconds = None, 0.
         self._log_scalars(runner)
 
     def after_val_epoch(self, runner: Runner, metrics: Optional[Dict[str, float]] = None) -> None:
@@ -108,7 +112,9 @@ class LayerFreezingHook(Hook):
             layers=[list(names) for names in self.stack.names],
             policy_state=self.policy.state_dict(),
             signals={name: signal.state_dict() for name, signal in self._signals.items()},
-            timeline=self.timeline.state_dict())
+            timeline=self.timeline.state_dict(),
+            epoch_seconds=0. if self._epoch_began is None
+            else time.perf_counter() - self._epoch_began)
 
     def _clock(self, runner: Runner) -> Clock:
         loop = runner.train_loop
@@ -184,6 +190,7 @@ class LayerFreezingHook(Hook):
         for name, signal in self._signals.items():
             signal.load_state_dict(state['signals'][name])
         self.timeline.load_state_dict(state['timeline'], iteration)
+        self._epoch_seconds = state['epoch_seconds']
 
 
 def _short(value: Any) -> str:

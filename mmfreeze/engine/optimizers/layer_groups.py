@@ -5,15 +5,16 @@ from mmdet.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
-from mmfreeze.freezing import declared_layers, is_part_of
+from mmfreeze.engine.layer_orders import known_layers
+from mmfreeze.freezing import is_part_of
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class LayerGroupsConstructor(DefaultOptimWrapperConstructor):
-    """Makes one pair of parameter groups (with and without weight decay) for each declared layer.
+    """Makes one pair of parameter groups (with and without weight decay) for each layer.
 
-    The layers are those that the model's backbone declares by ``ordered_layers()``, the same that
-    freezing reads. Of L layers, layer l learns with ``lr * layer_decay ** (L - l)``, so the last
+    The layers are those that the model's backbone declares by ``ordered_layers()``, or that are
+    known of it, the same that freezing reads. Of L layers, layer l learns with ``lr * layer_decay ** (L - l)``, so the last
     one with ``lr * layer_decay``; everything that is in no layer (neck, heads) with ``lr`` itself.
     That is detectron2's rule for ViTDet, but for the embeddings: they belong to layer 0 here and
     are one step below block 0 there.
@@ -34,7 +35,7 @@ class LayerGroupsConstructor(DefaultOptimWrapperConstructor):
             means 1: groups by layer, equal rates.
 
     Raises:
-        ValueError: A setting is unknown, out of range or missing, or no layers are declared.
+        ValueError: A setting is unknown, out of range or missing, or the order of layers is not known.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: Optional[dict] = None) -> None:
@@ -60,9 +61,9 @@ class LayerGroupsConstructor(DefaultOptimWrapperConstructor):
             module (nn.Module): The model.
 
         Raises:
-            ValueError: The model declares no layers, or a parameter is in two of them.
+            ValueError: The model's layers are not known, or a parameter is in two of them.
         """
-        layers = declared_layers(module)
+        layers = known_layers(module)
         num_layers = len(layers)
         groups: Dict[Tuple[int, bool], dict] = {}
         for name, param in module.named_parameters():

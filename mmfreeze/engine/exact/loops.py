@@ -1,0 +1,158 @@
+"""Train loops that go on exactly where they stopped."""
+import copy
+import signal
+import sys
+from typing import Any, Dict, Iterator, NoReturn, Sequence
+
+import mmengine.dist as dist
+import torch
+from mmdet.registry import LOOPS
+from mmengine.registry import FUNCTIONS
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+
+from .checkpoint_hook import CrashSafeCheckpointHook
+from .seeding import seed_generators
+
+
+class ExactLoopMixin:
+    """What the two loops share.
+
+    - Each sample is augmented from the seed, the number of its batch and its index, and the
+      generators are set from seed, rank and iteration before each iteration. So nothing random
+      depends on how often the run was interrupted, or on the number of workers.
+    - Batches that were trained on are skipped without being loaded, also inside an epoch.
+    - A validation that was due at the checkpoint, which MMEngine writes before it, is made up for.
+    - SIGTERM ends training after the running iteration, with a checkpoint and exit status 143.
+
+    On the CPU the resumed run ends with the same bits as an uninterrupted one, given the same
+    number of threads. On CUDA RoIAlign's backward adds in changing order, so that two
+    uninterrupted runs differ already.
+
+    Args:
+        runner (Runner): The runner.
+        dataloader (dict): Config of the data loader.
+        **kwargs: Those of MMEngine's loop.
+
+    Raises:
+        ValueError: The data loader is built already, or checkpoints are not written by
+            ``CrashSafeCheckpointHook``.
+    """
+
+    endless = False
+
+    def __init__(self, runner: Runner, dataloader: Dict[str, Any], **kwargs) -> None:
+        if not isinstance(dataloader, dict):
+            raise ValueError(f'{type(self).__name__} wraps the data set, so train_dataloader must '
+                             f'be a config, but is a {type(dataloader).__name__}')
+        found = [hook for hook in runner.hooks if isinstance(hook, CrashSafeCheckpointHook)]
+        if len(found) != 1:
+            raise ValueError(f"{type(self).__name__} needs default_hooks.checkpoint.type="
+                             "'CrashSafeCheckpointHook'")
+        self._checkpoints = found[0]
+        super().__init__(runner, _seeded(dataloader, self.endless), **kwargs)
+
+    def run(self) -> torch.nn.Module:
+        """Trains, from wherever the run stands."""
+        self._sigterm = False
+        before = signal.signal(signal.SIGTERM, self._note_sigterm)
+        try:
+            self.runner.call_hook('before_train')
+            # MMEngine writes checkpoints before the validation that is due with them.
+            if self._iter and (self.endless or self._iter == self._epoch * len(self.dataloader)):
+                self._validate_if_due()
+            self._train()
+            self.runner.call_hook('after_train')
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        return self.runner.model
+
+    def _iterate(self, batch_idx: int, data_batch: Sequence[dict]) -> None:
+        seed_generators(self.runner.seed, dist.get_rank(), self._iter)
+        EpochBasedTrainLoop.run_iter(self, batch_idx, data_batch)
+        # Ranks get the signal at different moments, and must stop after the same iteration.
+        flag = torch.tensor(float(self._sigterm))
+        dist.all_reduce(flag, 'max')
+        if flag.item():
+            self._stop()
+
+    def _stop(self) -> NoReturn:
+        path = self._checkpoints.save_between(self.runner)
+        self.runner.logger.warning(f'SIGTERM: stopped after iteration {self._iter}; --resume goes '
+                                   f'on from {path}')
+        sys.exit(128 + signal.SIGTERM)
+
+    def _note_sigterm(self, *_: Any) -> None:
+        self._sigterm = True
+
+    def _validate_if_due(self) -> None:
+        """Validates, unless the checkpoint was written again after this very validation."""
+        self._decide_current_val_interval()
+        done = self._iter if self.endless else self._epoch
+        last = self._max_iters if self.endless else self._max_epochs
+        hub = self.runner.message_hub
+        if (self.runner.val_loop is None or done < self.val_begin
+                or done % self.val_interval and done != last
+                or hub.runtime_info.get('validated_iter') == self._iter):
+            return
+        # Before it, so that a checkpoint of the best result, written in it, holds the note.
+        hub.update_info('validated_iter', self._iter)
+        self.runner.val_loop.run()
+
+
+@LOOPS.register_module()
+class ExactEpochBasedTrainLoop(ExactLoopMixin, EpochBasedTrainLoop):
+    """MMEngine's ``EpochBasedTrainLoop`` that resumes exactly, also inside an epoch."""
+
+    def _train(self) -> None:
+        while self._epoch < self._max_epochs and not self.stop_training:
+            self.run_epoch()
+            self._validate_if_due()
+
+    def run_epoch(self) -> None:
+        """Trains for an epoch, or for what is left of it."""
+        self.runner.call_hook('before_train_epoch')
+        self.runner.model.train()
+        done = self._iter - self._epoch * len(self.dataloader)
+        self.dataloader.batch_sampler.begin(self.runner.seed, self._iter, skip=done)
+        for batch_idx, data_batch in enumerate(self.dataloader, done):
+            self._iterate(batch_idx, data_batch)
+        self.runner.call_hook('after_train_epoch')
+        self._epoch += 1
+
+
+@LOOPS.register_module()
+class ExactIterBasedTrainLoop(ExactLoopMixin, IterBasedTrainLoop):
+    """MMEngine's ``IterBasedTrainLoop`` that resumes exactly."""
+
+    endless = True
+
+    def _train(self) -> None:
+        self.runner.call_hook('before_train_epoch')
+        self.dataloader.batch_sampler.begin(self.runner.seed, self._iter, skip=self._iter)
+        batches: Iterator[Sequence[dict]] = iter(self.dataloader)
+        while self._iter < self._max_iters and not self.stop_training:
+            self.runner.model.train()
+            # MMEngine's iteration loop counts its batches through, too.
+            self._iterate(self._iter, next(batches))
+            self._validate_if_due()
+        self.runner.call_hook('after_train_epoch')
+
+
+def _seeded(dataloader: Dict[str, Any], endless: bool) -> Dict[str, Any]:
+    """The config of the same loader with seeded samples in numbered batches."""
+    cfg = copy.deepcopy(dataloader)
+    cfg['dataset'] = dict(type='SeededDataset', dataset=cfg['dataset'])
+    cfg['batch_sampler'] = dict(
+        type='SeededBatchSampler', batch_sampler=cfg.get('batch_sampler'),
+        drop_last=cfg.pop('drop_last', False), endless=endless)
+    cfg.setdefault('worker_init_fn', dict(type='ignore_sigterm'))
+    return cfg
+
+
+@FUNCTIONS.register_module()
+def ignore_sigterm(worker_id: int) -> None:
+    """Lets a worker live on when a signal goes to the whole job; it ends with the training process.
+
+    Otherwise the training process would die of the lost worker before it could save.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,0 +1,78 @@
+"""Batches that carry the seed of their samples, from any batch on."""
+from typing import Iterator, List, Optional, Tuple
+
+from mmdet.registry import DATA_SAMPLERS
+from torch.utils.data import BatchSampler, Sampler
+
+
+class Draw(int):
+    """An index into a data set, with the key that its augmentation is seeded from."""
+
+    key: Tuple[int, ...]
+
+    def __new__(cls, index: int, key: Tuple[int, ...]) -> 'Draw':
+        draw = super().__new__(cls, index)
+        draw.key = key
+        return draw
+
+    def __getnewargs__(self) -> tuple:
+        return int(self), self.key
+
+
+@DATA_SAMPLERS.register_module()
+class SeededBatchSampler:
+    """Numbers the batches of a run and gives their indices the key (seed, number of the batch).
+
+    Args:
+        sampler (Sampler): Draws the indices.
+        batch_size (int): Samples per batch.
+        drop_last (bool): Whether an incomplete last batch is left out. Defaults to False.
+        batch_sampler (dict, optional): Config of what makes batches of the indices, such as
+            ``AspectRatioBatchSampler``. Defaults to None: one after the other.
+        endless (bool): Whether one iteration goes on over all passes through the data, as an
+            iteration loop wants it, or is one pass. Defaults to False.
+    """
+
+    def __init__(self, sampler: Sampler, batch_size: int, drop_last: bool = False,
+                 batch_sampler: Optional[dict] = None, endless: bool = False) -> None:
+        self.sampler = sampler
+        self.batch_size = batch_size
+        self.endless = endless
+        if batch_sampler is None:
+            self.batches = BatchSampler(sampler, batch_size, drop_last)
+        else:
+            self.batches = DATA_SAMPLERS.build(batch_sampler, default_args=dict(
+                sampler=sampler, batch_size=batch_size, drop_last=drop_last))
+        self.seed, self.number, self.skip = 0, 0, 0
+
+    def begin(self, seed: int, number: int, skip: int) -> None:
+        """Says where the next iteration begins.
+
+        Args:
+            seed (int): The run's seed, also for the sampler: a resumed run may learn it late.
+            number (int): Batches that came before in the whole run.
+            skip (int): How many of them are of this iteration; their samples are not loaded.
+        """
+        self.seed, self.number, self.skip = seed, number, skip
+        if hasattr(self.sampler, 'seed'):
+            self.sampler.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[List[Draw]]:
+        first = self.number - self.skip
+        for i, batch in enumerate(self._passes()):
+            if i >= self.skip:
+                yield [Draw(index, (self.seed, first + i)) for index in batch]
+
+    def _passes(self) -> Iterator[List[int]]:
+        if not self.endless:
+            yield from self.batches
+            return
+        epoch = 0
+        while True:
+            if hasattr(self.sampler, 'set_epoch'):
+                self.sampler.set_epoch(epoch)
+            yield from self.batches
+            epoch += 1
