@@ -7,7 +7,6 @@ from typing import Any, Dict, Iterator, NoReturn, Sequence
 import mmengine.dist as dist
 import torch
 from mmdet.registry import LOOPS
-from mmengine.registry import FUNCTIONS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
 from .checkpoint_hook import CrashSafeCheckpointHook
@@ -66,6 +65,15 @@ class ExactLoopMixin:
             signal.signal(signal.SIGTERM, before)
         return self.runner.model
 
+    def _load(self, done: int) -> Iterator[Sequence[dict]]:
+        """Begins to load batches, behind the first ``done`` ones of this pass."""
+        self.dataloader.batch_sampler.begin(self.runner.seed, self._iter, skip=done)
+        batches = iter(self.dataloader)
+        # torch would raise an error amid an iteration when a worker ends, as they do where SIGTERM
+        # goes to every process of a job. Without that, whoever waits for the worker's data raises.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        return batches
+
     def _iterate(self, batch_idx: int, data_batch: Sequence[dict]) -> None:
         seed_generators(self.runner.seed, dist.get_rank(), self._iter)
         EpochBasedTrainLoop.run_iter(self, batch_idx, data_batch)
@@ -113,8 +121,7 @@ class ExactEpochBasedTrainLoop(ExactLoopMixin, EpochBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         done = self._iter - self._epoch * len(self.dataloader)
-        self.dataloader.batch_sampler.begin(self.runner.seed, self._iter, skip=done)
-        for batch_idx, data_batch in enumerate(self.dataloader, done):
+        for batch_idx, data_batch in enumerate(self._load(done), done):
             self._iterate(batch_idx, data_batch)
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
@@ -128,8 +135,7 @@ class ExactIterBasedTrainLoop(ExactLoopMixin, IterBasedTrainLoop):
 
     def _train(self) -> None:
         self.runner.call_hook('before_train_epoch')
-        self.dataloader.batch_sampler.begin(self.runner.seed, self._iter, skip=self._iter)
-        batches: Iterator[Sequence[dict]] = iter(self.dataloader)
+        batches = self._load(self._iter)
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
             # MMEngine's iteration loop counts its batches through, too.
@@ -145,14 +151,4 @@ def _seeded(dataloader: Dict[str, Any], endless: bool) -> Dict[str, Any]:
     cfg['batch_sampler'] = dict(
         type='SeededBatchSampler', batch_sampler=cfg.get('batch_sampler'),
         drop_last=cfg.pop('drop_last', False), endless=endless)
-    cfg.setdefault('worker_init_fn', dict(type='ignore_sigterm'))
     return cfg
-
-
-@FUNCTIONS.register_module()
-def ignore_sigterm(worker_id: int) -> None:
-    """Lets a worker live on when a signal goes to the whole job; it ends with the training process.
-
-    Otherwise the training process would die of the lost worker before it could save.
-    """
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
