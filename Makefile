@@ -26,7 +26,7 @@ BRIEFLY := | sed -un -e 's/^ *\(Downloading\|Using cached\) \(.*MB)\)$$/      \2
 TOY := data/toy/annotations/test.json
 TOY_RUNS := $(foreach kind,base lfa afa,work_dirs/vitdet_$(kind)_toy)
 
-.PHONY: help setup train results test clean
+.PHONY: help setup train results test soak clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*##/make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -69,6 +69,9 @@ results: $(READY) $(TOY)  ## Train without freezing, with LFA and with AFA, and 
 
 test: $(READY)  ## Run the tests.
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile
+
+soak: $(READY)  ## Kill small runs at a hundred moments and compare what they end with.
+	MMFREEZE_KILLS=100 OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 tests/engine/exact/test_kill_and_resume.py
 
 clean:  ## Remove .venv, the toy set and caches; training runs in work_dirs stay.
 	rm -rf $(VENV) data/toy build *.egg-info .pytest_cache

@@ -90,6 +90,7 @@ def build(work_dir, *, policy, epochs=6, iters=None, checkpoints=None, workers=0
     unit, total = (1, epochs) if iters is None else (6, iters)
     kind = 'ExactEpochBasedTrainLoop' if iters is None else 'ExactIterBasedTrainLoop'
     sampler = 'DefaultSampler' if iters is None else 'InfiniteSampler'
+    torch.manual_seed(1)  # of the weights that every run starts from
     hooks = [dict(type='EMAHook', momentum=.1)] if ema else []
     return Runner(
         model=Model(), work_dir=str(work_dir), resume=resume, load_from=load_from,

@@ -156,3 +156,16 @@ def test_missing_rate_is_refused():
 
 def test_registered():
     assert OPTIM_WRAPPER_CONSTRUCTORS.get('LayerGroupsConstructor') is LayerGroupsConstructor
+
+
+def test_known_order_of_a_backbone_of_mmdet():
+    """It declares nothing; the order is the one that freezing knows, the stem in the first block."""
+    from mmdet.models.backbones import ResNet
+    model = nn.Module()
+    model.backbone = ResNet(18, stem_channels=8, base_channels=8, frozen_stages=-1)
+    model.head = nn.Linear(2, 2)
+    table = settings(model, build(model, dict(layer_decay=.5)))
+    assert table['backbone.conv1.weight'] == pytest.approx((.1 * .5**8, .05, 0))
+    assert table['backbone.layer1.0.bn1.bias'] == pytest.approx((.1 * .5**8, 0, 0))
+    assert table['backbone.layer4.1.conv2.weight'] == pytest.approx((.05, .05, 7))
+    assert table['head.weight'] == pytest.approx((.1, .05, 8))
