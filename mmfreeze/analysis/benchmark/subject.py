@@ -1,5 +1,6 @@
 """The detector that is measured, with some of its layers frozen or as it should ideally be."""
 import copy
+import gc
 from contextlib import ExitStack, contextmanager
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
@@ -52,6 +53,8 @@ class Subject:
 
     def thawed(self) -> LayerStack:
         """Makes everything trainable again that the model itself leaves trainable."""
+        # Cycles keep the wrapper of the visit before alive, and the state of its optimizer.
+        gc.collect()
         for param in self._freezable:
             param.requires_grad_(True)
         for param in self.model.parameters():
