@@ -1,6 +1,8 @@
 """What was measured, as text."""
 from typing import Any, Dict
 
+from .stopwatch import PHASES
+
 
 def benchmark_table(result: Dict[str, Any]) -> str:
     """Cost against the number of frozen layers, as markdown below a heading.
@@ -28,7 +30,7 @@ def benchmark_table(result: Dict[str, Any]) -> str:
         '|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|']
     for count in result['counts']:
         flops = count['flops']
-        phases = ' / '.join(f'{1e3 * count[phase]:.1f}' for phase in ('forward', 'backward', 'step'))
+        phases = ' / '.join(f'{1e3 * count[phase]:.1f}' for phase in PHASES)
         lines.append(
             f'| {count["num_frozen"]} | {_spread(count["iteration"], 1e3, 1)} '
             f'| {count["iteration"]["median"] / base["iteration"]["median"]:.3f} | {phases} '
