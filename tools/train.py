@@ -11,7 +11,6 @@ try:
 except (ImportError, RuntimeError) as error:
     sys.exit(f'error: {error}')
 
-import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.registry import RUNNERS
@@ -22,9 +21,7 @@ from mmfreeze.analysis.tables import epoch_table
 from mmfreeze.engine.exact import find_last_whole_checkpoint, require_whole_checkpoint
 from mmfreeze.utils.cli import (add_run_arguments, config_parser, leaving_process_group,
                                 load_run_config, one_line_errors)
-
-# Which wrapper takes the place of which under --amp: freezing wrappers stay freezing wrappers.
-AMP_WRAPPERS = dict(OptimWrapper='AmpOptimWrapper', FreezeOptimWrapper='AmpFreezeOptimWrapper')
+from mmfreeze.utils.configs import enable_amp
 
 
 def parse_args() -> argparse.Namespace:
@@ -39,20 +36,6 @@ def parse_args() -> argparse.Namespace:
                         help='go on from this checkpoint; without a path (or with auto) from the '
                         'latest one in the work dir')
     return parser.parse_args()
-
-
-def enable_amp(cfg: Config) -> None:
-    """Exchanges the optimizer wrapper for its mixed-precision counterpart."""
-    if not torch.cuda.is_available():
-        raise ValueError('--amp needs a CUDA device and there is none; train without --amp')
-    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
-    if kind in AMP_WRAPPERS.values():
-        return
-    if kind not in AMP_WRAPPERS:
-        raise ValueError(f'--amp has no counterpart of optim_wrapper.type={kind!r}; it knows '
-                         f'{", ".join(AMP_WRAPPERS)}')
-    cfg.optim_wrapper.type = AMP_WRAPPERS[kind]
-    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 
 
 def enable_auto_scale_lr(cfg: Config) -> None:

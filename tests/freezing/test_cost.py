@@ -1,10 +1,12 @@
 """FLOPs of layers against arithmetic by hand."""
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mmfreeze.freezing import LayerStack
-from mmfreeze.freezing.cost import forward_flops
+from mmfreeze.freezing.cost import count_flops, forward_flops
 from mmfreeze.models.backbones import ViTDetBackbone
 
 
@@ -56,3 +58,31 @@ def test_a_failure_leaves_no_hooks():
     with pytest.raises(RuntimeError):
         forward_flops(stack, net, lambda: net(torch.zeros(1, 7, 4, 4)))
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
+
+
+def attend(query, key, value, bias, backend):
+    """FLOPs forward and backward of one attention, by the counter and with one kernel."""
+    with count_flops() as counter, sdpa_kernel(backend):
+        out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        forward = counter.get_total_flops()
+        out.sum().backward()
+    return forward, counter.get_total_flops() - forward
+
+
+@pytest.mark.parametrize('backend', [SDPBackend.MATH, SDPBackend.FLASH_ATTENTION])
+@pytest.mark.parametrize('with_bias', [False, True])
+def test_attention_counts_the_same_with_every_kernel(backend, with_bias):
+    query, key, value = (torch.randn(2, 3, 16, 8, requires_grad=True) for _ in range(3))
+    bias = torch.randn(2, 3, 16, 16) if with_bias else None
+    product = 2 * 2 * 3 * 16 * 16 * 8
+    assert attend(query, key, value, bias, backend) == (2 * product, 4 * product)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize('backend', [
+    SDPBackend.MATH, SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION])
+def test_attention_counts_the_same_with_every_cuda_kernel(backend):
+    query, key, value = (torch.randn(2, 3, 16, 8, device='cuda', dtype=torch.bfloat16,
+                                     requires_grad=True) for _ in range(3))
+    product = 2 * 2 * 3 * 16 * 16 * 8
+    assert attend(query, key, value, None, backend) == (2 * product, 4 * product)

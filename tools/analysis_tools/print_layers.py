@@ -6,7 +6,6 @@ from typing import Optional, Sequence, Tuple
 
 import torch
 from mmdet.registry import MODELS
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 
@@ -15,24 +14,7 @@ from mmfreeze.compat.needed_ops import lacking_ops
 from mmfreeze.engine.layer_orders import build_stack
 from mmfreeze.freezing.cost import forward_flops
 from mmfreeze.utils.cli import config_parser, load_config, one_line_errors
-
-# What most of MMDetection's configs resize the images of COCO to.
-COCO_SIZE = (800, 1333)
-
-
-def configured_layers(cfg: Config) -> Optional[Sequence[str]]:
-    """The patterns of the config's freezing hook, if it has one that names them."""
-    hooks = [hook for hook in cfg.get('custom_hooks', []) if hook.type == 'LayerFreezingHook']
-    return hooks[0].get('layers') if hooks else None
-
-
-def input_size(cfg: Config, size: Optional[Sequence[int]]) -> Tuple[int, int]:
-    """Height and width of a padded image: as asked for, else the backbone's, else COCO's."""
-    if size is None:
-        side = cfg.model.backbone.get('img_size')
-        size = COCO_SIZE if side is None else (side, side)
-    divisor = cfg.model.get('data_preprocessor', {}).get('pad_size_divisor', 1)
-    return tuple(-(-length // divisor) * divisor for length in size)
+from mmfreeze.utils.configs import COCO_SIZE, configured_layers, input_size
 
 
 def describe(model: nn.Module, layers: Optional[Sequence[str]], size: Tuple[int, int]) -> str:

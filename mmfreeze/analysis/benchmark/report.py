@@ -1,0 +1,66 @@
+"""What was measured, as text."""
+from typing import Any, Dict
+
+from .stopwatch import PHASES
+
+
+def benchmark_table(result: Dict[str, Any]) -> str:
+    """Cost against the number of frozen layers, as markdown below a heading.
+
+    Args:
+        result (dict): ``config``, ``device``, ``torch``, ``images``, ``batch``, ``load_seconds``,
+            ``repeats``, ``num_layers``, ``memory`` (which kind), and ``counts`` of
+            :func:`measure_freezing`, that of no frozen layer among them.
+
+    Returns:
+        str: A line for each count. Times are medians with quartiles in brackets.
+    """
+    base = next(c for c in result['counts'] if c['num_frozen'] == 0)
+    lines = [
+        f'{result["config"]}, {result["device"]}, torch {result["torch"]}'
+        + (', mixed precision' if result['amp'] else ''),
+        f'{result["images"]} images a batch: {result["batch"]}',
+        *([f'loading the batch took {1e3 * result["load_seconds"]:.0f} ms, which is in no time '
+           'below'] if result['load_seconds'] is not None else []),
+        f'{result["repeats"]} repeats; quartiles in brackets; time and FLOPs as shares of those '
+        'without freezing', '',
+        f'| frozen of {result["num_layers"]} | iteration (ms) | time | forward / backward / step '
+        f'(ms) | ideal (ms) | efficiency | FLOPs | GFLOPs forward / backward | memory, '
+        f'{result["memory"]} (MB) | reduced (MB) |',
+        '|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|']
+    for count in result['counts']:
+        flops = count['flops']
+        phases = ' / '.join(f'{1e3 * count[phase]:.1f}' for phase in PHASES)
+        lines.append(
+            f'| {count["num_frozen"]} | {_spread(count["iteration"], 1e3, 1)} '
+            f'| {count["iteration"]["median"] / base["iteration"]["median"]:.3f} | {phases} '
+            f'| {_spread(count["ideal"], 1e3, 1)} | {_spread(count["efficiency"], 1, 3)} '
+            f'| {sum(flops.values()) / sum(base["flops"].values()):.3f} '
+            f'| {flops["forward"] / 1e9:.1f} / {flops["backward"] / 1e9:.1f} '
+            f'| {count["memory"] / 1e6:.1f} | {count["reduced"] / 1e6:.2f} |')
+    return '\n'.join(lines)
+
+
+def overhead_table(result: Dict[str, Any]) -> str:
+    """What freezing costs while nothing is frozen, as markdown.
+
+    Args:
+        result (dict): ``overhead`` of :func:`measure_overhead`.
+
+    Returns:
+        str: A line for the hook with its wrapper, one for the signals.
+    """
+    overhead = result['overhead']
+    return '\n'.join([
+        '| nothing frozen | time of an iteration |', '|---|--:|',
+        f'| OptimWrapper of MMEngine, no hook (ms) | {_spread(overhead["plain"], 1e3, 1)} |',
+        f'| LayerFreezingHook and freezing wrapper, NoFreezing (% more) '
+        f'| {_spread(overhead["hook"], 1, 2)} |',
+        f'| the signals of AdaptiveFreezing (% more than that) '
+        f'| {_spread(overhead["signals"], 1, 2)} |'])
+
+
+def _spread(value: Dict[str, float], scale: float, digits: int) -> str:
+    middle, lower, upper = (f'{value[key] * scale:.{digits}f}'
+                            for key in ('median', 'lower', 'upper'))
+    return f'{middle} [{lower}, {upper}]'

@@ -1,0 +1,47 @@
+"""What several tools read from a config, or change in it."""
+from typing import Optional, Sequence, Tuple
+
+import torch
+from mmengine.config import Config
+
+# What most of MMDetection's configs resize the images of COCO to.
+COCO_SIZE = (800, 1333)
+
+# Which wrapper takes the place of which under --amp: freezing wrappers stay freezing wrappers.
+AMP_WRAPPERS = dict(OptimWrapper='AmpOptimWrapper', FreezeOptimWrapper='AmpFreezeOptimWrapper')
+
+
+def configured_layers(cfg: Config) -> Optional[Sequence[str]]:
+    """The patterns of the config's freezing hook, if it has one that names them."""
+    hooks = [hook for hook in cfg.get('custom_hooks', []) if hook.type == 'LayerFreezingHook']
+    return hooks[0].get('layers') if hooks else None
+
+
+def input_size(cfg: Config, size: Optional[Sequence[int]] = None) -> Tuple[int, int]:
+    """Height and width of a padded image: as asked for, else the backbone's, else COCO's."""
+    if size is None:
+        side = cfg.model.backbone.get('img_size')
+        size = COCO_SIZE if side is None else (side, side)
+    divisor = cfg.model.get('data_preprocessor', {}).get('pad_size_divisor', 1)
+    return tuple(-(-length // divisor) * divisor for length in size)
+
+
+def enable_amp(cfg: Config) -> None:
+    """Exchanges the optimizer wrapper for its mixed-precision counterpart.
+
+    Args:
+        cfg (Config): Changed in place.
+
+    Raises:
+        ValueError: There is no CUDA device, or no counterpart of the wrapper.
+    """
+    if not torch.cuda.is_available():
+        raise ValueError('--amp needs a CUDA device and there is none; leave --amp out')
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if kind in AMP_WRAPPERS.values():
+        return
+    if kind not in AMP_WRAPPERS:
+        raise ValueError(f'--amp has no counterpart of optim_wrapper.type={kind!r}; it knows '
+                         f'{", ".join(AMP_WRAPPERS)}')
+    cfg.optim_wrapper.type = AMP_WRAPPERS[kind]
+    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
