@@ -13,8 +13,8 @@ from torch import nn
 from mmfreeze.freezing import LayerStack
 from mmfreeze.models.backbones import ViTDetBackbone
 
-SIZES = dict(img_size=96, embed_dim=32, depth=4, num_heads=2, window_size=4,
-             global_attn_indexes=(1, 3), drop_path_rate=.3)
+SIZES = dict(img_size=96, embed_dim=32, depth=3, num_heads=2, window_size=4,
+             global_attn_indexes=(1,), drop_path_rate=.3)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_gradients_are_those_of_a_plain_backbone_frozen_by_hand(compile_with, op
     backbone = build(with_cp=option != 'compile_blocks', compile_blocks=option != 'with_cp')
     image = torch.randn(2, 3, 96, 96)
     stack = LayerStack.build(backbone)
-    for n in range(4):
+    for n in range(3):
         stack.freeze(n)
         reference = build()
         freeze_by_hand(reference, n)
@@ -75,7 +75,7 @@ def test_gradients_are_those_of_a_plain_backbone_frozen_by_hand(compile_with, op
             elif option == 'with_cp':
                 assert torch.equal(param.grad, theirs[name].grad), (n, name)
             else:
-                bound = 1e-5 if dtype is None else .02
+                bound = 1e-5 if dtype is None else .1  # bfloat16 rounds to 3 digits
                 error = (param.grad - theirs[name].grad).norm() / theirs[name].grad.norm()
                 assert error < bound, (n, name)
 
@@ -94,9 +94,9 @@ def test_frozen_blocks_save_nothing(compile_with, option, dtype):
         # Entered from outside of the block, whose own hooks would be compiled with it.
         block.register_forward_pre_hook(torch.compiler.disable(lambda *_: at.append(1)))
     inner = backbone.forward
-    for n in range(4):
+    for n in range(3):
         stack.freeze(n)
-        saved[:] = [0] * 5
+        saved[:] = [0] * 4
         at[:] = []
         with torch.autograd.graph.saved_tensors_hooks(
                 lambda t: saved.__setitem__(sum(at), saved[sum(at)] + 1) or t, lambda t: t), \
@@ -104,7 +104,7 @@ def test_frozen_blocks_save_nothing(compile_with, option, dtype):
             inner(torch.randn(2, 3, 96, 96))
         assert saved[:n] == [0] * n
         if not option.get('with_cp'):
-            assert all(saved[n:4])
+            assert all(saved[n:3])
         elif n:
             # Of checkpointed blocks only their input stays, which these hooks do not see.
             assert not any(saved)
@@ -113,19 +113,19 @@ def test_frozen_blocks_save_nothing(compile_with, option, dtype):
 def test_only_blocks_that_train_are_computed_again():
     backbone = build(with_cp=True)
     stack = LayerStack.build(backbone)
-    calls = [0] * 4
+    calls = [0] * 3
     for i, block in enumerate(backbone.blocks):
         block.norm1.register_forward_pre_hook(
             lambda *_, i=i: calls.__setitem__(i, calls[i] + 1))
-    for n, expected in ((0, [2, 2, 2, 2]), (2, [1, 1, 2, 2]), (3, [1, 1, 1, 2])):
+    for n, expected in ((0, [2, 2, 2]), (1, [1, 2, 2]), (2, [1, 1, 2])):
         stack.freeze(n)
-        calls[:] = [0] * 4
+        calls[:] = [0] * 3
         train_step(backbone, torch.randn(1, 3, 96, 96))
         assert calls == expected
-    calls[:] = [0] * 4
+    calls[:] = [0] * 3
     with torch.no_grad():
         backbone.eval()(torch.randn(1, 3, 96, 96))
-    assert calls == [1] * 4
+    assert calls == [1] * 3
 
 
 def test_twelve_freezes_cost_three_graphs_of_each_kind_of_block(compile_with):
