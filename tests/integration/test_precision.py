@@ -24,7 +24,7 @@ from mmengine.structures import InstanceData
 from torch.utils.data import DataLoader
 
 CONFIG = Path(__file__).resolve().parents[2] / 'configs' / '_base_' / 'models' / 'vitdet_toy.py'
-SIZE, DEPTH, LR = 96, 4, 1e-3
+SIZE, DEPTH, LR = 64, 4, 1e-3
 
 
 @pytest.fixture(autouse=True)
@@ -82,12 +82,12 @@ class Outcome(NamedTuple):
     record: Record
 
 
-def build_model(**backbone):
+def build_model():
     """The toy detector, shrunk; the same weights each time."""
     torch.manual_seed(0)
     cfg = Config.fromfile(CONFIG).model
     cfg.backbone.update(img_size=SIZE, embed_dim=32, depth=DEPTH, num_heads=2, window_size=3,
-                        global_attn_indexes=(1, 3), drop_path_rate=.2, **backbone)
+                        global_attn_indexes=(1, 3), drop_path_rate=.2)
     cfg.neck.update(in_channels=32, out_channels=16)
     cfg.rpn_head.update(in_channels=16, feat_channels=16)
     cfg.roi_head.bbox_roi_extractor.out_channels = 16

@@ -54,16 +54,21 @@ def train_step(backbone: ViTDetBackbone, image: torch.Tensor, dtype=None) -> Non
     (output.float() * torch.linspace(-1, 1, output.shape[-1])).sum().backward()
 
 
-@pytest.mark.parametrize('dtype', [None, torch.bfloat16], ids=['float32', 'bfloat16'])
-@pytest.mark.parametrize('option', ['with_cp', 'compile_blocks', 'both'])
-def test_gradients_are_those_of_a_plain_backbone_frozen_by_hand(compile_with, option, dtype):
+@pytest.mark.parametrize('options, dtype', [
+    (dict(with_cp=True), None),
+    (dict(with_cp=True), torch.bfloat16),
+    (dict(compile_blocks=True, depth=2), None),
+    (dict(compile_blocks=True, with_cp=True, depth=2), torch.bfloat16),
+], ids=['checkpoint', 'checkpoint-bfloat16', 'compile', 'compile-checkpoint-bfloat16'])
+def test_gradients_are_those_of_a_plain_backbone_frozen_by_hand(compile_with, options, dtype):
     compile_with('aot_eager')
-    backbone = build(with_cp=option != 'compile_blocks', compile_blocks=option != 'with_cp')
+    backbone = build(**options)
+    depth = len(backbone.blocks)
     image = torch.randn(2, 3, 96, 96)
     stack = LayerStack.build(backbone)
-    for n in range(3):
+    for n in range(depth):
         stack.freeze(n)
-        reference = build()
+        reference = build(depth=depth)
         freeze_by_hand(reference, n)
         train_step(backbone, image, dtype)
         train_step(reference, image, dtype)
@@ -72,7 +77,7 @@ def test_gradients_are_those_of_a_plain_backbone_frozen_by_hand(compile_with, op
             assert param.requires_grad == theirs[name].requires_grad
             if not param.requires_grad:
                 assert param.grad is None
-            elif option == 'with_cp':
+            elif 'compile_blocks' not in options:
                 assert torch.equal(param.grad, theirs[name].grad), (n, name)
             else:
                 bound = 1e-5 if dtype is None else .1  # bfloat16 rounds to 3 digits
@@ -80,34 +85,43 @@ def test_gradients_are_those_of_a_plain_backbone_frozen_by_hand(compile_with, op
                 assert error < bound, (n, name)
 
 
-@pytest.mark.parametrize('dtype', [None, torch.bfloat16], ids=['float32', 'bfloat16'])
-@pytest.mark.parametrize('option', [{}, dict(with_cp=True), dict(compile_blocks=True)],
-                         ids=lambda option: ''.join(option) or 'plain')
-def test_frozen_blocks_save_nothing(compile_with, option, dtype):
-    """What autograd saves between entering and leaving each block."""
+def saved_for_backward(backbone: ViTDetBackbone, dtype=None) -> list:
+    """For each block the tensors that autograd keeps until the next one is entered."""
+    saved, at = [[] for _ in backbone.blocks], [0]
+    hooks = [block.register_forward_pre_hook(
+        # Not compiled with the block, since it is no part of it.
+        torch.compiler.disable(lambda *_, i=i: at.__setitem__(0, i)))
+        for i, block in enumerate(backbone.blocks)]
+    with torch.autograd.graph.saved_tensors_hooks(
+            lambda t: saved[at[0]].append(t) or t, lambda t: t), \
+            torch.autocast('cpu', dtype=torch.bfloat16, enabled=dtype is not None):
+        backbone(torch.randn(2, 3, 96, 96))
+    for hook in hooks:
+        hook.remove()
+    return saved
+
+
+@pytest.mark.parametrize('options, dtype', [
+    ({}, None), ({}, torch.bfloat16), (dict(compile_blocks=True, depth=2), None),
+], ids=['plain', 'bfloat16', 'compile'])
+def test_frozen_blocks_save_nothing(compile_with, options, dtype):
     compile_with('aot_eager')
-    backbone = build(**option)
+    backbone = build(**options)
     stack = LayerStack.build(backbone)
-    saved, at = [], []
-    backbone.patch_embed.register_forward_pre_hook(lambda *_: at.append(0))
-    for block in backbone.blocks[1:]:
-        # Entered from outside of the block, whose own hooks would be compiled with it.
-        block.register_forward_pre_hook(torch.compiler.disable(lambda *_: at.append(1)))
-    inner = backbone.forward
-    for n in range(3):
+    for n in range(len(stack)):
         stack.freeze(n)
-        saved[:] = [0] * 4
-        at[:] = []
-        with torch.autograd.graph.saved_tensors_hooks(
-                lambda t: saved.__setitem__(sum(at), saved[sum(at)] + 1) or t, lambda t: t), \
-                torch.autocast('cpu', dtype=dtype or torch.bfloat16, enabled=dtype is not None):
-            inner(torch.randn(2, 3, 96, 96))
-        assert saved[:n] == [0] * n
-        if not option.get('with_cp'):
-            assert all(saved[n:3])
-        elif n:
-            # Of checkpointed blocks only their input stays, which these hooks do not see.
-            assert not any(saved)
+        saved = saved_for_backward(backbone, dtype)
+        assert [bool(tensors) for tensors in saved] == [i >= n for i in range(len(stack))]
+
+
+def test_of_a_checkpointed_block_only_the_input_stays():
+    backbone = build(with_cp=True)
+    stack = LayerStack.build(backbone)
+    for n in (1, 2):
+        stack.freeze(n)
+        # torch saves an empty tensor beside it.
+        saved = [t.shape for tensors in saved_for_backward(backbone) for t in tensors if t.numel()]
+        assert saved == [(2, 6, 6, 32)] * (3 - n)
 
 
 def test_only_blocks_that_train_are_computed_again():
