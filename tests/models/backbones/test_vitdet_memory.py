@@ -64,7 +64,7 @@ def test_gradients_are_those_of_a_plain_backbone_frozen_by_hand(compile_with, op
     compile_with('aot_eager')
     backbone = build(**options)
     depth = len(backbone.blocks)
-    image = torch.randn(2, 3, 96, 96)
+    image = torch.randn(4, 3, 96, 96)
     stack = LayerStack.build(backbone)
     for n in range(depth):
         stack.freeze(n)
@@ -81,8 +81,8 @@ def test_gradients_are_those_of_a_plain_backbone_frozen_by_hand(compile_with, op
                 assert torch.equal(param.grad, theirs[name].grad), (n, name)
             else:
                 bound = 1e-5 if dtype is None else .1  # bfloat16 rounds to 3 digits
-                error = (param.grad - theirs[name].grad).norm() / theirs[name].grad.norm()
-                assert error < bound, (n, name)
+                error = (param.grad - theirs[name].grad).norm()
+                assert error <= bound * theirs[name].grad.norm(), (n, name)
 
 
 def saved_for_backward(backbone: ViTDetBackbone, dtype=None) -> list:
