@@ -36,7 +36,7 @@ def _amp_on_a_cpu(monkeypatch):
 
 
 class Record(Hook):
-    """Starts from given weights; notes what each optimizer step used and what stood still."""
+    """Seeds the run; notes what each optimizer step used and what stood still."""
     priority = 'VERY_LOW'
 
     def __init__(self):
@@ -44,10 +44,9 @@ class Record(Hook):
 
     def before_train(self, runner):
         torch.manual_seed(0)
-        self.optimizer_hook = runner.optim_wrapper.optimizer.register_step_pre_hook(
-            lambda *_: self.grads.append({
-                name: param.grad.clone() for name, param in runner.model.named_parameters()
-                if param.grad is not None}))
+        runner.optim_wrapper.optimizer.register_step_pre_hook(lambda *_: self.grads.append({
+            name: param.grad.clone() for name, param in runner.model.named_parameters()
+            if param.grad is not None}))
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         self.num_frozen.append(sum(
@@ -70,7 +69,7 @@ class FreezeByHand(Hook):
         n = self.num_frozen[runner.iter]
         if n:
             backbone.pos_embed.requires_grad_(False).grad = None
-        for module in [backbone.patch_embed, *backbone.blocks[:n]][:n and n + 1]:
+        for module in [backbone.patch_embed, *backbone.blocks[:n]] if n else []:
             module.eval().requires_grad_(False)
             for param in module.parameters():
                 param.grad = None

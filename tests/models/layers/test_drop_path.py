@@ -8,9 +8,9 @@ def test_keeps_the_mean_and_drops_whole_samples():
     x = torch.ones(20000, 2, 3, dtype=torch.float64)
     y = DropPath(.2)(x)
     assert y.dtype == x.dtype
-    assert set(y.flatten(1).unique(dim=1).flatten().tolist()) == pytest.approx({0., 1.25})
+    assert y.unique().tolist() == pytest.approx([0., 1.25])
     assert torch.equal(y, y[:, :1, :1].expand_as(y))
-    assert y.mean().item() == pytest.approx(1., abs=.02)  # 5 standard deviations
+    assert y.mean().item() == pytest.approx(1., abs=.02)  # 5 standard errors and more
 
 
 @pytest.mark.parametrize('rate, training', [(0., True), (.5, False)])
