@@ -3,6 +3,7 @@ from collections import OrderedDict
 from typing import List, Optional, Sequence, Tuple
 
 import torch
+import torch.utils.checkpoint as cp
 from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -38,6 +39,15 @@ class ViTDetBackbone(BaseModule):
         use_rel_pos (bool): Whether attention uses relative positions. Defaults to True.
         drop_path_rate (float): Stochastic depth of the last block; it rises linearly from 0 at
             the first. Defaults to 0.
+        with_cp (bool): Whether blocks that train are computed a second time in the backward pass
+            instead of keeping their activations (non-reentrant checkpointing; random numbers are
+            drawn alike). Frozen blocks keep nothing anyway and run once. Defaults to False.
+        compile_blocks (bool): Whether ``torch.compile`` compiles each block by itself. Blocks of
+            a kind (with windows, without) share their graphs: training costs three of a kind
+            (frozen, the first that trains, the others) however often freezing goes on, and one
+            more where stochastic depth exempts the first block; validation costs two of a kind.
+            They hold for one input size: let the pipeline pad to one (``PadToSize``). Defaults to
+            False.
         init_cfg (dict, optional): Start weights, such as ``dict(type='PretrainedViT', ...)``.
 
     Raises:
@@ -57,6 +67,8 @@ class ViTDetBackbone(BaseModule):
                  use_abs_pos: bool = True,
                  use_rel_pos: bool = True,
                  drop_path_rate: float = 0.,
+                 with_cp: bool = False,
+                 compile_blocks: bool = False,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         if img_size % patch_size:
@@ -83,7 +95,10 @@ class ViTDetBackbone(BaseModule):
                 table_size=(window or grid) if use_rel_pos else None,
                 drop_path=drop_path_rate * i / max(depth - 1, 1))
             for i, window in enumerate(windows))
+        self.with_cp = with_cp
         self._init_parameters()
+        if compile_blocks:
+            self._compile_blocks()
 
     def _init_parameters(self) -> None:
         """Sets what a ViT starts from; relative positions start from zero."""
@@ -93,6 +108,16 @@ class ViTDetBackbone(BaseModule):
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=.02)
                 nn.init.zeros_(module.bias)
+
+    def _compile_blocks(self) -> None:
+        # Training and validation together take more than the 8 graphs that torch allows a function
+        # by default, beyond which it warns and runs blocks uncompiled.
+        dynamo = torch._dynamo.config
+        dynamo.recompile_limit = max(dynamo.recompile_limit, 32)
+        for block in self.blocks:
+            # In place: names in the state dict stay. Not dynamic: tracing windows for any size
+            # takes minutes.
+            block.compile(dynamic=False)
 
     def ordered_layers(self) -> List[Tuple[str, ...]]:
         """Declares the layers in the order of the forward pass.
@@ -130,5 +155,17 @@ class ViTDetBackbone(BaseModule):
         if self.pos_embed is not None:
             x = x + resize_position_table(self.pos_embed, x.shape[1:3])
         for block in self.blocks:
-            x = block(x)
+            if self.with_cp and _records(block, x):
+                x = cp.checkpoint(block, x, use_reentrant=False)
+            else:
+                x = block(x)
         return (x.permute(0, 3, 1, 2).contiguous(),)
+
+
+def _records(block: nn.Module, x: Tensor) -> bool:
+    """Whether autograd would keep activations of a block: not of frozen ones, nor in validation.
+
+    The first block that trains behind a frozen prefix gets an input that needs no gradient.
+    """
+    return torch.is_grad_enabled() and (
+        x.requires_grad or any(p.requires_grad for p in block.parameters()))

@@ -1,11 +1,12 @@
 """Building blocks of the models."""
 from .attention import Attention
 from .channel_layer_norm import ChannelLayerNorm
+from .drop_path import DropPath
 from .positions import relative_positions, resize_position_table, resize_relative_table
 from .transformer_block import TransformerBlock
 from .windows import window_partition, window_unpartition
 
 __all__ = [
-    'Attention', 'ChannelLayerNorm', 'TransformerBlock', 'relative_positions',
+    'Attention', 'ChannelLayerNorm', 'DropPath', 'TransformerBlock', 'relative_positions',
     'resize_position_table', 'resize_relative_table', 'window_partition', 'window_unpartition'
 ]

@@ -3,9 +3,9 @@ from collections import OrderedDict
 from typing import Optional
 
 from torch import Tensor, nn
-from torchvision.ops import StochasticDepth
 
 from .attention import Attention
+from .drop_path import DropPath
 from .windows import window_partition, window_unpartition
 
 
@@ -37,7 +37,7 @@ class TransformerBlock(nn.Module):
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
         self.mlp = nn.Sequential(OrderedDict(
             fc1=nn.Linear(dim, hidden), act=nn.GELU(), fc2=nn.Linear(hidden, dim)))
-        self.drop_path = StochasticDepth(drop_path, mode='row')
+        self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
         """Runs the block on tokens of shape (B, H, W, C) and returns the same shape."""
