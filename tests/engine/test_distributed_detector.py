@@ -39,7 +39,7 @@ class PlainFreezing(Hook):
             backbone.blocks[:self.n].eval()
 
 
-def train(name, hook):
+def train(name, plain):
     cfg = Config.fromfile(ROOT / 'configs/vitdet_lfa_toy.py')
     cfg.merge_from_dict(dict(
         launcher='pytorch', work_dir=name, experiment_name=name, model_wrapper_cfg=WRAPPER,
@@ -49,8 +49,11 @@ def train(name, hook):
         default_hooks=dict(checkpoint=dict(interval=-1, save_best=None))))
     for kind in ('val', 'test'):
         cfg[f'{kind}_cfg'] = cfg[f'{kind}_dataloader'] = cfg[f'{kind}_evaluator'] = None
-    cfg.custom_hooks = [hook] if hook else cfg.custom_hooks
+    if plain:
+        cfg.custom_hooks = []
     runner = Runner.from_cfg(cfg)
+    if plain:
+        runner.register_hook(PlainFreezing())
     runner.train()
     model = runner.model.module
     return dict(params=model.state_dict(),
@@ -59,7 +62,7 @@ def train(name, hook):
 
 def on_each_rank(folder):
     os.chdir(folder)
-    return train('frozen', None), train('plain', PlainFreezing())
+    return train('frozen', plain=False), train('plain', plain=True)
 
 
 @pytest.fixture(scope='module')
