@@ -1,5 +1,7 @@
 """Freezing under DistributedDataParallel, with two gloo ranks on the CPU."""
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,22 @@ class DisturbRankOne(Hook):
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         if dist.get_rank() == 1:
             runner.optim_wrapper.grad_signal._norms[0] += 100
+
+
+class TerminateRankOne(Hook):
+    """Sends SIGTERM to one rank alone, in the third iteration of the second epoch."""
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == 6 and dist.get_rank() == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def exit_status(work_dir):
+    """That of a run in which one rank got SIGTERM."""
+    try:
+        train(work_dir, LFA, hooks=[TerminateRankOne()])
+    except SystemExit as stop:
+        return stop.code
 
 
 class Begun(Hook):
@@ -60,6 +78,8 @@ def on_each_rank(folder):
                       resume=folder / 'whole/epoch_1.pth'),
         disturbed=train(folder / 'disturbed', **afa, epochs=5, hooks=[DisturbRankOne()]),
         lfa=train(folder / 'lfa', LFA),
+        exit_status=exit_status(folder / 'terminated'),
+        went_on=train(folder / 'went_on', LFA, resume=folder / 'terminated/iter_7.pth'),
         unused=train(folder / 'unused', LFA, unused=True,
                      model_wrapper=dict(WRAPPER, find_unused_parameters=True)),
         windows=train(folder / 'windows', **windows),
@@ -148,6 +168,13 @@ def test_an_open_accumulation_window_is_resumed(ranks, folder):
         assert same(one, whole, 1e-10)
         for resumed in rank['in_window'].values():
             assert same(ranks[0]['windows'], resumed)
+
+
+def test_both_ranks_stop_when_one_gets_sigterm(ranks):
+    for rank in ranks:
+        assert rank['exit_status'] == 128 + signal.SIGTERM
+        assert len(rank['went_on']['frozen']) == 32 - 7
+        assert same(ranks[0]['lfa'], rank['went_on'])
 
 
 def test_static_graph_is_refused_before_training(ranks):
