@@ -19,12 +19,15 @@ LFA = dict(type='LinearFreezing')
 
 
 class DisturbRankOne(Hook):
-    """Lets the ranks see different norms, as rounding may: they must still decide alike."""
+    """Lets the ranks see different norms, as rounding may: they must still decide alike.
+
+    By its own norms alone, rank 1 would freeze layer 0, and rank 0 two layers.
+    """
     priority = 'LOWEST'
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         if dist.get_rank() == 1:
-            runner.optim_wrapper.grad_signal._norms[0] += 100
+            runner.optim_wrapper.grad_signal._norms[1:] += 100
 
 
 class TerminateRankOne(Hook):
