@@ -127,7 +127,8 @@ def train(work_dir, policy, *, ranks=2, epochs=8, resume=None, wrapper='OptimWra
     watch = Watch()
     val = {} if not validate else dict(
         val_cfg=dict(), val_evaluator=[Count()],
-        val_dataloader=dict(batch_size=4, dataset=Numbers(), collate_fn=dict(type='default_collate'),
+        val_dataloader=dict(batch_size=4, dataset=Numbers(),
+                            collate_fn=dict(type='default_collate'),
                             sampler=dict(type='DefaultSampler')))
     runner = Runner(
         model=Model(unused), work_dir=str(work_dir), launcher='pytorch' if ranks > 1 else 'none',
