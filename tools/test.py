@@ -4,6 +4,7 @@ Example: python tools/test.py configs/vitdet_afa_toy.py work_dirs/vitdet_afa_toy
 """
 import sys
 from pathlib import Path
+from typing import Optional
 
 try:
     import mmfreeze  # noqa: F401, first, for it says what to install where the stack is not whole
@@ -11,11 +12,20 @@ except (ImportError, RuntimeError) as error:
     sys.exit(f'error: {error}')
 
 from mmdet.evaluation import DumpDetResults
+from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mmfreeze.utils.cli import (add_run_arguments, config_parser, leaving_process_group,
                                 load_run_config, one_line_errors, require_checkpoint)
+
+
+def test(cfg: Config, out: Optional[str]) -> None:
+    """Tests; the runner is gone when it returns, see ``leaving_process_group``."""
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    if out is not None:
+        runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=out))
+    runner.test()
 
 
 def main() -> None:
@@ -36,10 +46,7 @@ def main() -> None:
             if evaluator.type == 'CocoBoxMetric':
                 evaluator.classwise = True
     with one_line_errors(Path(cfg.work_dir)), leaving_process_group():
-        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-        if args.out is not None:
-            runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=args.out))
-        runner.test()
+        test(cfg, args.out)
 
 
 if __name__ == '__main__':

@@ -60,6 +60,12 @@ def set_resume(cfg: Config, resume: str) -> None:
         cfg.resume, cfg.load_from = True, str(path)
 
 
+def train(cfg: Config) -> None:
+    """Trains; the runner is gone when it returns, see ``leaving_process_group``."""
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner.train()
+
+
 def main() -> None:
     args = parse_args()
     with one_line_errors():
@@ -71,8 +77,7 @@ def main() -> None:
         if args.resume is not None:
             set_resume(cfg, args.resume)
     with one_line_errors(Path(cfg.work_dir)), leaving_process_group():
-        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-        runner.train()
+        train(cfg)
         timeline = Path(cfg.work_dir, 'freezing_timeline.json')
         if is_main_process() and timeline.is_file() and (run := read_timeline(timeline)).epochs:
             print(epoch_table(run))

@@ -2,6 +2,7 @@
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
+from torch.distributed.fsdp import FSDPModule, FullyShardedDataParallel
 from torch.nn.parallel import DistributedDataParallel
 
 
@@ -43,8 +44,13 @@ def require_freezable(model: nn.Module) -> None:
 
     Raises:
         NotImplementedError: The wrapper is not ``DistributedDataParallel`` (FSDP, DeepSpeed), or
-            has a static graph.
+            has a static graph, or parameters within the model are sharded.
     """
+    # Of either kind, as a wrapper or, wrapped by the model itself, anywhere inside.
+    if any(isinstance(m, (FSDPModule, FullyShardedDataParallel)) for m in model.modules()):
+        raise NotImplementedError(
+            'layers cannot be frozen under FSDP, which shards parameters in groups that train as '
+            'a whole: use MMDistributedDataParallel (model_wrapper_cfg)')
     if not is_model_wrapper(model):
         return
     if not isinstance(model, DistributedDataParallel):

@@ -1,5 +1,6 @@
 """What the command-line tools share: one clear line for whatever goes wrong before the work begins."""
 import argparse
+import gc
 import os
 import sys
 import traceback
@@ -88,11 +89,16 @@ def one_line_errors(work_dir: Optional[Path] = None) -> Iterator[None]:
 
 @contextmanager
 def leaving_process_group() -> Iterator[None]:
-    """Leaves the process group at the end, if there is one: the interpreter's exit may abort it."""
+    """Leaves the process group at the end, if there is one: the interpreter's exit may abort it.
+
+    The runner should be gone by then, so build it in a function of its own: its model's wrapper
+    holds the group, whose threads end with it.
+    """
     try:
         yield
     finally:
         if torch.distributed.is_initialized():
+            gc.collect()  # the runner and its loops know each other
             torch.distributed.destroy_process_group()
 
 

@@ -1,152 +1,191 @@
 """Freezing under DistributedDataParallel, with two gloo ranks on the CPU."""
-import gc
 import json
 import os
-import shutil
-import weakref
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
+from gloo_ranks import WRAPPER, Model, on_two_ranks, train
 from mmengine.hooks import Hook
-from mmengine.model import BaseModel, MMDistributedDataParallel
-from mmengine.runner import Runner
-from torch import nn
+from mmengine.model import MMFullyShardedDataParallel
+from torch.distributed.fsdp import fully_shard
 
 from mmfreeze.engine.distributed import require_freezable
 
-
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.blocks = nn.ModuleList(nn.Linear(4, 4) for _ in range(4))
-
-    def ordered_layers(self):
-        return [(f'blocks.{i}',) for i in range(4)]
-
-    def forward(self, x):
-        for block in self.blocks:
-            x = x + block(x).tanh()
-        return x
-
-
-class Model(BaseModel):
-    def __init__(self):
-        super().__init__()
-        self.backbone = Net()
-        self.head = nn.Linear(4, 1)
-
-    def forward(self, inputs, targets, mode='tensor'):
-        return dict(loss=(self.head(self.backbone(inputs)) - targets).square().mean())
+AFA = dict(type='AdaptiveFreezing', interval=1, alpha=.3)
+LFA = dict(type='LinearFreezing')
 
 
 class DisturbRankOne(Hook):
-    """Lets the ranks see different norms, as rounding may: they must still decide alike."""
+    """Lets the ranks see different norms, as rounding may: they must still decide alike.
+
+    By its own norms alone, rank 1 would freeze layer 0, and rank 0 two layers.
+    """
     priority = 'LOWEST'
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         if dist.get_rank() == 1:
-            runner.optim_wrapper.grad_signal._norms[0] += 100
+            runner.optim_wrapper.grad_signal._norms[1:] += 100
 
 
-class CountReducedBytes(Hook):
-    """A user's communication hook, set once; it counts what each iteration's all-reduce carries."""
-    priority = 'LOWEST'
-
-    def __init__(self):
-        self.wrapper, self.bytes, self.wrappers = None, [], []
+class TerminateRankOne(Hook):
+    """Sends SIGTERM to one rank alone, in the third iteration of the second epoch."""
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
-        if runner.model is not self.wrapper:
-            if self.wrapper is None:
-                runner.model.register_comm_hook(None, self.count)
-            self.wrapper = runner.model
-            self.wrappers.append(weakref.ref(runner.model))
-        self.bytes.append(0)
-
-    def count(self, _, bucket):
-        self.bytes[-1] += bucket.buffer().nbytes
-        future = dist.all_reduce(bucket.buffer().div_(2), async_op=True).get_future()
-        return future.then(lambda f: f.value()[0])
+        if runner.iter == 6 and dist.get_rank() == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
-def train(work_dir, resume):
-    """Trains on this rank; returns what the test wants to know of it."""
-    generator = torch.Generator().manual_seed(1)
-    data = [dict(inputs=torch.randn(4, generator=generator),
-                 targets=torch.randn(1, generator=generator)) for _ in range(16)]
-    watch = CountReducedBytes()
-    runner = Runner(
-        model=Model(), work_dir=f'{work_dir}/run', launcher='pytorch', resume=resume,
-        train_dataloader=dict(batch_size=2, num_workers=0, dataset=data,
-                              collate_fn=dict(type='default_collate'),
-                              sampler=dict(type='DefaultSampler', shuffle=True)),
-        train_cfg=dict(by_epoch=True, max_epochs=8), randomness=dict(seed=0),
-        optim_wrapper=dict(type='FreezeOptimWrapper', optimizer=dict(type='AdamW', lr=.01)),
-        custom_hooks=[dict(type='LayerFreezingHook', policy=dict(
-            type='AdaptiveFreezing', interval=2, alpha=.3)), watch, DisturbRankOne()],
-        default_scope='mmdet', experiment_name=f'resume_{resume}',
-        cfg=dict(model_wrapper_cfg=dict(type='MMDistributedDataParallel', device_ids=None,
-                                        broadcast_buffers=False)))
-    runner.train()
-    gc.collect()
+def exit_status(work_dir):
+    """That of a run in which one rank got SIGTERM."""
+    try:
+        train(work_dir, LFA, hooks=[TerminateRankOne()])
+    except SystemExit as stop:
+        return stop.code
+
+
+class Begun(Hook):
+    iterations = 0
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        self.iterations += 1
+
+
+def refusal_of_static_graph(work_dir):
+    """The error with which a run ends, and for how many iterations it had trained."""
+    begun = Begun()
+    try:
+        train(work_dir, LFA, hooks=[begun], model_wrapper=dict(WRAPPER, static_graph=True))
+    except NotImplementedError as error:
+        return str(error), begun.iterations
+
+
+def refusal_of(model):
+    try:
+        require_freezable(model)
+    except NotImplementedError as error:
+        return str(error)
+
+
+def on_each_rank(folder):
+    """All runs, since starting two processes takes longer than most of them."""
+    folder = Path(folder)
+    afa = dict(policy=AFA, wrapper='FreezeOptimWrapper')
+    ema = dict(type='EMAHook', ema_type='ExponentialMovingAverage')
+    windows = dict(policy=LFA, accumulate=3, epochs=5)
     return dict(
-        params={k: v.clone() for k, v in runner.model.module.state_dict().items()},
-        bytes=watch.bytes, wrapped=isinstance(runner.model, MMDistributedDataParallel),
-        wrappers_alive=sum(ref() is not None for ref in watch.wrappers),
-        wrappers=len(watch.wrappers),
-        trainable=[b.weight.requires_grad for b in runner.model.module.backbone.blocks])
+        whole=train(folder / 'whole', **afa, validate=True, hooks=[ema]),
+        resumed=train(folder / 'resumed', **afa, hooks=[ema],
+                      resume=folder / 'whole/epoch_1.pth'),
+        disturbed=train(folder / 'disturbed', **afa, epochs=5, hooks=[DisturbRankOne()]),
+        lfa=train(folder / 'lfa', LFA),
+        exit_status=exit_status(folder / 'terminated'),
+        went_on=train(folder / 'went_on', LFA, resume=folder / 'terminated/iter_7.pth'),
+        unused=train(folder / 'unused', LFA, unused=True,
+                     model_wrapper=dict(WRAPPER, find_unused_parameters=True)),
+        windows=train(folder / 'windows', **windows),
+        in_window={n: train(folder / f'in_window_{n}', **windows,
+                            resume=folder / f'windows/epoch_{n}.pth') for n in (1, 2)},
+        static_graph=refusal_of_static_graph(folder / 'static'),
+        # MMEngine's Runner cannot start with sharded parameters: it broadcasts them.
+        fsdp=[refusal_of(model) for model in (
+            MMFullyShardedDataParallel(Model(), device_id=torch.device('cpu')),
+            fully_shard(Model(), mesh=dist.init_device_mesh('cpu', (2,))))])
 
 
-def on_each_rank(rank, work_dir):
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2')
-    torch.set_num_threads(1)
-    dist.init_process_group('gloo', init_method=f'file://{work_dir}/store', rank=rank,
-                            world_size=2)
-    whole = train(work_dir, resume=False)
-    if rank == 0:
-        run = Path(work_dir, 'run')
-        shutil.copy(run / 'freezing_timeline.json', work_dir)
-        for epoch in (6, 7, 8):
-            (run / f'epoch_{epoch}.pth').unlink()
-        (run / 'last_checkpoint').write_text(str(run / 'epoch_5.pth'))
-    dist.barrier()
-    torch.save((whole, train(work_dir, resume=True)), f'{work_dir}/rank{rank}.pth')
-    dist.destroy_process_group()
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp('ranks')
 
 
-def test_two_ranks_agree_through_freezes_and_a_resume(tmp_path):
-    mp.spawn(on_each_rank, args=(str(tmp_path),), nprocs=2)
-    (whole, resumed), (whole_1, resumed_1) = (torch.load(tmp_path / f'rank{r}.pth')
-                                              for r in range(2))
-    record = json.loads((tmp_path / 'freezing_timeline.json').read_text())
-    n = [epoch['num_frozen'] for epoch in record['epochs']]
-    assert len(set(n)) >= 3, 'at least two freezes'
-    for state in (whole, whole_1):
-        assert state['wrapped']
-        assert state['wrappers'] == len(set(n)) and state['wrappers_alive'] == 1
-        # Float32 weights and biases: 4 blocks of 20 numbers, and the head of 5.
-        assert state['bytes'] == [4 * (20 * (4 - k) + 5) for k in n for _ in range(4)]
-        assert state['trainable'] == [i >= n[-1] for i in range(4)]
-    assert len(resumed['bytes']) == 12, 'three epochs of four iterations'
-    for name, value in whole['params'].items():
-        for state in (whole_1, resumed, resumed_1):
-            assert torch.equal(value, state['params'][name]), name
-    again = json.loads((tmp_path / 'run/freezing_timeline.json').read_text())
-    assert again['decisions'] == record['decisions']
+@pytest.fixture(scope='module')
+def ranks(folder):
+    """What :func:`on_each_rank` returned on each of the two."""
+    return on_two_ranks(on_each_rank, folder)
 
 
-def test_other_wrappers_are_refused(monkeypatch):
-    class Sharded(nn.Module):
-        """Stands for a wrapper such as FSDP's."""
+def same(first, second, tolerance=0.):
+    """Whether the second run has the weights of the first one."""
+    return all(torch.allclose(value, second['params'][name], rtol=0, atol=tolerance)
+               for name, value in first['params'].items())
 
-    monkeypatch.setattr('mmfreeze.engine.distributed.is_model_wrapper', lambda model: True)
-    with pytest.raises(NotImplementedError, match='Sharded'):
-        require_freezable(Sharded())
-    static = MMDistributedDataParallel.__new__(MMDistributedDataParallel)
-    nn.Module.__init__(static)
-    static.static_graph = True
-    with pytest.raises(NotImplementedError, match='static_graph'):
-        require_freezable(static)
+
+def decisions(work_dir):
+    return json.loads((work_dir / 'freezing_timeline.json').read_text())['decisions']
+
+
+def test_two_ranks_are_one_process(ranks, folder):
+    one = train(folder / 'one', AFA, ranks=1, wrapper='FreezeOptimWrapper')
+    assert len(set(one['frozen'])) > 3, 'at least three freezes'
+    for rank in ranks:
+        for name in ('whole', 'resumed'):
+            assert rank[name]['frozen'] == one['frozen'][-len(rank[name]['frozen']):]
+            assert same(one, rank[name], 1e-10), name
+    assert ranks[0]['resumed']['frozen'][-1] > ranks[0]['resumed']['frozen'][0]
+
+
+def test_a_resumed_run_has_the_same_bits(ranks, folder):
+    for rank in ranks:
+        assert len(rank['resumed']['frozen']) == 28, 'seven epochs of four iterations'
+        assert same(ranks[0]['whole'], rank['resumed'])
+    assert decisions(folder / 'resumed') == decisions(folder / 'whole')
+
+
+def test_ranks_that_see_different_norms_decide_alike(ranks):
+    first, second = (rank['disturbed'] for rank in ranks)
+    assert first['frozen'] == second['frozen'] and len(set(first['frozen'])) > 2
+    assert same(first, second)
+
+
+@pytest.mark.parametrize('name', ['whole', 'lfa'])
+def test_frozen_layers_are_not_reduced(ranks, name):
+    for rank in ranks:
+        run = rank[name]
+        assert len(set(run['frozen'])) > 3
+        # Float64 weights and biases: 4 blocks of 20 numbers, and the head of 5.
+        assert run['bytes'] == [8 * (20 * (4 - n) + 5) for n in run['frozen']]
+
+
+def test_old_wrappers_are_gone_after_each_freeze(ranks):
+    for rank in ranks:
+        run = rank['whole']
+        assert run['wrappers'] == len(set(run['frozen'])) > 3
+        assert run['survivors'] == 0
+
+
+def test_find_unused_parameters_is_kept_and_changes_nothing(ranks):
+    for rank in ranks:
+        assert rank['unused']['frozen'] == rank['lfa']['frozen']
+        assert same(rank['lfa'], rank['unused'])
+
+
+def test_an_open_accumulation_window_is_resumed(ranks, folder):
+    one = train(folder / 'one_windows', LFA, ranks=1, accumulate=3, epochs=5)
+    for rank in ranks:
+        whole = rank['windows']
+        assert len(set(whole['frozen'])) > 3
+        # Twenty iterations: a window closes at every third one, the last one with two.
+        assert [i for i, n in enumerate(whole['bytes'], 1) if n] == [3, 6, 9, 12, 15, 18, 20]
+        assert same(one, whole, 1e-10)
+        for resumed in rank['in_window'].values():
+            assert same(ranks[0]['windows'], resumed)
+
+
+def test_both_ranks_stop_when_one_gets_sigterm(ranks):
+    for rank in ranks:
+        assert rank['exit_status'] == 128 + signal.SIGTERM
+        assert len(rank['went_on']['frozen']) == 32 - 7
+        assert same(ranks[0]['lfa'], rank['went_on'])
+
+
+def test_static_graph_is_refused_before_training(ranks):
+    for rank in ranks:
+        message, iterations = rank['static_graph']
+        assert 'static_graph=True' in message and iterations == 0
+
+
+def test_fsdp_is_refused(ranks):
+    for rank in ranks:
+        assert ['under FSDP' in message for message in rank['fsdp']] == [True, True]
