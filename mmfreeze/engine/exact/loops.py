@@ -85,6 +85,7 @@ class ExactLoopMixin:
 
     def _stop(self) -> NoReturn:
         path = self._checkpoints.save_between(self.runner)
+        dist.barrier()  # launchers kill the others soon after the first rank has left
         self.runner.logger.warning(f'SIGTERM: stopped after iteration {self._iter}; --resume goes '
                                    f'on from {path}')
         sys.exit(128 + signal.SIGTERM)

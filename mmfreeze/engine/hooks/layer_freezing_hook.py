@@ -162,7 +162,12 @@ class LayerFreezingHook(Hook):
         if runner.cfg.get('activation_checkpointing'):
             raise ValueError(
                 'activation_checkpointing of MMEngine is reentrant: behind a frozen layer it would '
-                'stop the whole backbone from learning. Remove it from the config')
+                'stop the whole backbone from learning. Remove it from the config; ViTDetBackbone '
+                'has with_cp=True')
+        if runner.cfg.get('compile'):
+            raise ValueError(
+                'compile of MMEngine compiles the whole model, anew after each freeze, until torch '
+                'gives up. Remove it from the config; ViTDetBackbone has compile_blocks=True')
 
     def _collect_signals(self, runner: Runner) -> None:
         wrapper = runner.optim_wrapper

@@ -179,10 +179,12 @@ def test_a_policy_given_as_a_class_is_recorded_by_name(tmp_path):
     assert watch.trainable == []
 
 
-def test_what_would_stop_learning_is_refused_before_training(tmp_path):
-    with pytest.raises(ValueError, match='reentrant'):
-        run(tmp_path, dict(type='LinearFreezing'),
-            cfg=dict(activation_checkpointing=['backbone.blocks.1']))
+@pytest.mark.parametrize('cfg, words', [
+    (dict(activation_checkpointing=['backbone.blocks.1']), 'reentrant'),
+    (dict(compile=dict(backend='eager')), 'compile_blocks=True')])
+def test_what_freezing_does_not_go_with_is_refused_before_training(cfg, words, tmp_path):
+    with pytest.raises(ValueError, match=words):
+        run(tmp_path, dict(type='LinearFreezing'), cfg=cfg)
     assert not (tmp_path / 'freezing_timeline.json').exists()
 
 
