@@ -37,10 +37,14 @@ def _write_atomic(contents: Dict[Path, bytes]) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             temporary = target.with_name(f'.{target.name}.{os.getpid()}.tmp')
             written[temporary] = target
-            with open(temporary, 'wb') as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            try:
+                with open(temporary, 'wb') as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError as error:
+                error.filename = str(target)  # that of a full disk does not say what it was about
+                raise
         for temporary, target in written.items():
             os.replace(temporary, target)
     finally:

@@ -56,14 +56,26 @@ class ExactLoopMixin:
         before = signal.signal(signal.SIGTERM, self._note_sigterm)
         try:
             self.runner.call_hook('before_train')
+            self._find_place()
             # MMEngine writes checkpoints before the validation that is due with them.
-            if self._iter and (self.endless or self._iter == self._epoch * len(self.dataloader)):
+            if self._iter and (self.endless or self._iter == self._began):
                 self._validate_if_due()
             self._train()
             self.runner.call_hook('after_train')
         finally:
             signal.signal(signal.SIGTERM, before)
         return self.runner.model
+
+    def _find_place(self) -> None:
+        """Finds the iteration at which the running epoch began; an iteration loop has but one.
+
+        Not by counting back: earlier epochs may have been of another length. Within an epoch whose
+        length has changed there is no place to go on from; it begins anew.
+        """
+        note = self.runner.message_hub.runtime_info.get('running_epoch')
+        batches = len(self.dataloader)
+        known = note is not None and (note['epoch'], note['batches']) == (self._epoch, batches)
+        self._began = note['began'] if known else self._iter
 
     def _load(self, done: int) -> Iterator[Sequence[dict]]:
         """Begins to load batches, behind the first ``done`` ones of this pass."""
@@ -121,11 +133,14 @@ class ExactEpochBasedTrainLoop(ExactLoopMixin, EpochBasedTrainLoop):
         """Trains for an epoch, or for what is left of it."""
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
-        done = self._iter - self._epoch * len(self.dataloader)
+        self.runner.message_hub.update_info('running_epoch', dict(
+            epoch=self._epoch, began=self._began, batches=len(self.dataloader)))
+        done = self._iter - self._began
         for batch_idx, data_batch in enumerate(self._load(done), done):
             self._iterate(batch_idx, data_batch)
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
+        self._began = self._iter
 
 
 @LOOPS.register_module()

@@ -10,7 +10,7 @@ AFA = dict(type='AdaptiveFreezing', interval=1, alpha=.3)
 RUNS = dict(
     lfa=dict(policy=dict(type='LinearFreezing')),
     afa_open_windows_ema=dict(policy=AFA, accumulate=4, ema=True, clip=dict(max_norm=1.)),
-    afa_workers=dict(policy=AFA, workers=2),
+    afa_workers=dict(policy=dict(AFA, accumulate='sum', by_size=True), workers=2),
     afa_inside_epochs=dict(policy=dict(AFA, test='ratio'), workers=2, persistent=True,
                            checkpoints=dict(interval=4, by_epoch=False)),
     lfa_iterations_ema=dict(policy=dict(type='LinearFreezing', period=7), iters=36, ema=True),
