@@ -17,8 +17,10 @@ PYTHON ?= $(shell for python in python3.11 python3; do \
 # Another index for torch and torchvision, such as that of the CPU builds.
 TORCH_INDEX ?=
 
-# Without compiling: most modules are never imported, the others are compiled when they are.
+# Without compiling everything: most modules are never imported. Those that are get compiled once,
+# below, also where PYTHONDONTWRITEBYTECODE would make every process do it anew.
 PIP := $(RUN) -m pip install --disable-pip-version-check --no-compile
+IMPORTED := mmfreeze, mmdet.apis, matplotlib.figure, pytest, torch._dynamo, torch.distributed.run
 # Of what pip says, the larger downloads are enough to see that something goes on.
 BRIEFLY := | sed -un -e 's/^ *\(Downloading\|Using cached\) \(.*MB)\)$$/      \2/p' \
 	-e 's/^Installing collected packages.*/      installing .../p'
@@ -52,6 +54,7 @@ $(READY): $(wildcard requirements/*.txt) setup.py
 	@$(PIP) --no-deps --force-reinstall -r requirements/headless.txt $(BRIEFLY)
 	@echo '[4/4] mmfreeze itself'
 	@$(PIP) --no-deps --no-build-isolation --editable . $(BRIEFLY)
+	@PYTHONDONTWRITEBYTECODE= $(RUN) -W ignore -c 'import $(IMPORTED)' >/dev/null
 	@rm $(UNFINISHED) && touch $@
 
 $(TOY): | $(READY)
@@ -68,7 +71,7 @@ results: $(READY) $(TOY)  ## Train without freezing, with LFA and with AFA, and 
 	$(RUN) tools/analysis_tools/plot_freezing.py $(TOY_RUNS) --out docs/images/freezing_toy.png
 
 test: $(READY)  ## Run the tests.
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/integration tests
 
 soak: $(READY)  ## Kill small runs at a hundred moments and compare what they end with.
 	MMFREEZE_KILLS=100 OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 tests/engine/exact/test_kill_and_resume.py
