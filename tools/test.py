@@ -43,7 +43,7 @@ def main() -> None:
         cfg.resume = False  # as the config that a resumed run leaves in its work dir has it
         evaluators = cfg.test_evaluator
         for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
-            if evaluator.type == 'CocoBoxMetric':
+            if evaluator.type in ('CocoBoxMetric', 'CocoMetric'):
                 evaluator.classwise = True
     with one_line_errors(Path(cfg.work_dir)), leaving_process_group():
         test(cfg, args.out)

@@ -2,15 +2,12 @@
 from pathlib import Path
 from typing import Any, Dict, Sequence, Union
 
-import matplotlib
 import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from .timeline import RunRecord
-
-matplotlib.use('Agg')
 
 # Blue and light grey differ in lightness too, so that colour vision does not matter.
 TRAINED, FROZEN = '#1f5fa8', '#d5d9de'

@@ -35,7 +35,8 @@ def comparison_table(runs: Sequence[RunRecord]) -> str:
 
     Returns:
         str: For each run the seconds of its first, middle and last epoch, their mean and total
-        (validation apart), the metrics of the last validation, and the speed-up.
+        (validation apart), the metrics of the last validation, and the speed-up (``-`` for a run
+        with another number of epochs).
 
     Raises:
         ValueError: A run has no epochs.
@@ -46,11 +47,13 @@ def comparison_table(runs: Sequence[RunRecord]) -> str:
     for run in runs:
         run.require_epochs()
         seconds: List[float] = [epoch['train_seconds'] for epoch in run.epochs]
-        base = base or sum(seconds)
+        base = base or seconds
+        # Only of as many epochs: an interrupted run is not a fast one.
+        speed_up = f'{sum(base) / sum(seconds):.2f}' if len(seconds) == len(base) else '-'
         metrics = run.metrics()
         shown = [f'{metrics[METRICS[m]]:.3f}' if METRICS[m] in metrics else '-'
                  for m in ('AR@10', 'AP50', 'AP')]
         trio = ' / '.join(f'{s:.2f}' for s in (seconds[0], seconds[len(seconds) // 2], seconds[-1]))
         lines.append(f'| {run.name} | {run.policy["type"]} | {trio} | {mean(seconds):.2f} '
-                     f'| {sum(seconds):.1f} | {" | ".join(shown)} | {base / sum(seconds):.2f} |')
+                     f'| {sum(seconds):.1f} | {" | ".join(shown)} | {speed_up} |')
     return '\n'.join(lines)

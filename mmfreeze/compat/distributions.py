@@ -31,7 +31,7 @@ def check_distributions() -> None:
         name for module, names in installed.items() for name in names
         if module in doubled + missing or name != _DISTRIBUTIONS[module][0]
     ]
-    way_out = "pip install 'mmfreeze[mm]'"
+    way_out = "pip install -e '.[mm]' in mmfreeze's folder"
     if remove:
         way_out = f'pip uninstall -y {" ".join(remove)} && {way_out}'
     if doubled:

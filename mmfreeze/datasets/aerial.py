@@ -7,6 +7,19 @@ from mmdet.datasets.api_wrappers import COCO
 from mmdet.registry import DATASETS
 
 
+def category_ids(categories: Sequence[dict], names: Sequence[str]) -> List[int]:
+    """Returns the id of each named category of a COCO json.
+
+    Raises:
+        ValueError: If there is none of a name.
+    """
+    ids = {category['name']: category['id'] for category in categories}
+    missing = [name for name in names if name not in ids]
+    if missing:
+        raise ValueError(f'no category {", ".join(missing)}; the file has {", ".join(ids)}')
+    return [ids[name] for name in names]
+
+
 class CocoByName(COCO):
     """Finds categories by name, so that label i always means the i-th class.
 
@@ -19,11 +32,7 @@ class CocoByName(COCO):
         Raises:
             ValueError: If the annotation file lacks a class.
         """
-        ids = {category['name']: category['id'] for category in self.dataset['categories']}
-        missing = [name for name in cat_names if name not in ids]
-        if missing:
-            raise ValueError(f'no category {", ".join(missing)}; the file has {", ".join(ids)}')
-        return [ids[name] for name in cat_names]
+        return category_ids(self.dataset['categories'], cat_names)
 
 
 @DATASETS.register_module()

@@ -33,6 +33,9 @@ def rewrap(runner: Runner) -> None:
         if sync_bn is not None:
             runner.cfg.sync_bn = sync_bn
     for hook, state in comm_hooks:
+        # What PowerSGD remembers of each bucket does not fit the new ones.
+        for memory in ('p_memory_dict', 'q_memory_dict', 'error_dict'):
+            getattr(state, memory, {}).clear()
         runner.model.register_comm_hook(state, hook)
 
 

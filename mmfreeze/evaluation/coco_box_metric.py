@@ -7,6 +7,8 @@ from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
+from mmfreeze.datasets.aerial import category_ids
+
 MAX_DETECTIONS = (1, 10, 100)
 
 
@@ -108,13 +110,11 @@ class CocoBoxMetric(BaseMetric):
 
     def _category_ids(self) -> List[int]:
         """Returns the annotation file's category id of each of the data set's classes."""
-        ids = {category['name']: category['id']
-               for category in self.ground_truth.dataset['categories']}
-        missing = [name for name in self.dataset_meta['classes'] if name not in ids]
-        if missing:
-            raise ValueError(f'{self.ann_file}: no category {", ".join(missing)}; the file has '
-                             f'{", ".join(ids)}')
-        return [ids[name] for name in self.dataset_meta['classes']]
+        try:
+            return category_ids(self.ground_truth.dataset['categories'],
+                                self.dataset_meta['classes'])
+        except ValueError as error:
+            raise ValueError(f'{self.ann_file}: {error}') from error
 
     def _to_coco(self, results: List[tuple], category_ids: List[int]) -> COCO:
         """Returns the detections as faster-coco-eval holds them (its own loader would draw an

@@ -4,7 +4,7 @@ import gc
 import os
 import sys
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Iterator, NoReturn, Optional
 
@@ -82,8 +82,9 @@ def one_line_errors(work_dir: Optional[Path] = None) -> Iterator[None]:
             message = f'{type(error).__name__}: {message}'
         if work_dir is not None and work_dir.is_dir():
             path = work_dir / f'error_rank{os.environ.get("RANK", 0)}.log'
-            path.write_text(traceback.format_exc())
-            message += f' (traceback: {path})'
+            with suppress(OSError):  # a full disk may be the very error
+                path.write_text(traceback.format_exc())
+                message += f' (traceback: {path})'
         fail(message)
 
 
@@ -96,10 +97,18 @@ def leaving_process_group() -> Iterator[None]:
     """
     try:
         yield
-    finally:
-        if torch.distributed.is_initialized():
-            gc.collect()  # the runner and its loops know each other
-            torch.distributed.destroy_process_group()
+    except Exception:  # the end of the process ends it; leaving would wait for the other ranks
+        raise
+    except BaseException:
+        _leave_process_group()
+        raise
+    _leave_process_group()
+
+
+def _leave_process_group() -> None:
+    if torch.distributed.is_initialized():
+        gc.collect()  # the runner and its loops know each other
+        torch.distributed.destroy_process_group()
 
 
 def require_checkpoint(path: str) -> None:

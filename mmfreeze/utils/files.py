@@ -47,6 +47,16 @@ def _write_atomic(contents: Dict[Path, bytes]) -> None:
                 raise
         for temporary, target in written.items():
             os.replace(temporary, target)
+            _flush_folder(target.parent)
     finally:
         for temporary in written:
             temporary.unlink(missing_ok=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Makes a renaming outlast a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -39,6 +39,15 @@ def test_comparison_table(work_dirs):
                    '| 0.400 | 1.33 |')
 
 
+def test_a_run_of_another_length_has_no_speed_up(work_dirs):
+    path = work_dirs[1] / 'freezing_timeline.json'
+    record = json.loads(path.read_text())
+    record['epochs'].pop()
+    path.write_text(json.dumps(record))
+    base, lfa = comparison_table([read_timeline(d) for d in work_dirs]).splitlines()[2:]
+    assert base.endswith('| 1.00 |') and lfa.endswith('| - |')
+
+
 def test_picture_shows_the_frozen_cells(work_dirs, tmp_path):
     from matplotlib.image import imread
     plot_freezing([read_timeline(d) for d in work_dirs], tmp_path / 'x.png')

@@ -53,7 +53,7 @@ def test_doubled(environment, twin, of, names):
     assert names in line
     removed, installed = line.split('pip uninstall -y ')[1].split(' && ')
     assert twin in removed.split()
-    assert installed == "pip install 'mmfreeze[mm]'"
+    assert installed == "pip install -e '.[mm]' in mmfreeze's folder"
     # What stays is what the extra finds satisfied; nothing may stay that it would overwrite.
     stays = {*of, twin} - set(removed.split())
     assert stays <= set(FORKS)
@@ -65,7 +65,7 @@ def test_missing(environment):
     with pytest.raises(ImportError) as error:
         check_distributions()
     assert str(error.value) == ('mmfreeze needs mmcv, mmdet, not installed here. '
-                                "Run: pip install 'mmfreeze[mm]'")
+                                "Run: pip install -e '.[mm]' in mmfreeze's folder")
 
 
 def test_missing_beside_upstream_does_not_double_it(environment):
@@ -87,3 +87,13 @@ def test_import_of_mmfreeze_without_any_of_them():
     run = subprocess.run([sys.executable, '-I', '-S', '-c', code], capture_output=True, text=True)
     assert run.returncode != 0
     assert run.stderr.splitlines()[-1].startswith('ImportError: mmfreeze needs mmengine, mmcv, ')
+
+
+@pytest.mark.parametrize('tool', sorted(
+    path.relative_to(ROOT).as_posix() for path in (ROOT / 'tools').rglob('*.py')))
+def test_tools_say_it_in_one_line(tool):
+    """Without site-packages nothing of the stack is there."""
+    done = subprocess.run([sys.executable, '-S', ROOT / tool, '--help'], capture_output=True,
+                          text=True, env={'PYTHONPATH': str(ROOT)})
+    assert done.returncode == 1 and done.stderr.count('\n') == 1, done.stderr
+    assert done.stderr.startswith('error: mmfreeze needs mmengine, mmcv, mmdet, not installed')

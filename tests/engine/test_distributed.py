@@ -82,7 +82,7 @@ def on_each_rank(folder):
         disturbed=train(folder / 'disturbed', **afa, epochs=5, hooks=[DisturbRankOne()]),
         lfa=train(folder / 'lfa', LFA),
         exit_status=exit_status(folder / 'terminated'),
-        went_on=train(folder / 'went_on', LFA, resume=folder / 'terminated/iter_7.pth'),
+        went_on=train(folder / 'went_on', LFA, resume=folder / 'terminated/stopped.pth'),
         unused=train(folder / 'unused', LFA, unused=True,
                      model_wrapper=dict(WRAPPER, find_unused_parameters=True)),
         windows=train(folder / 'windows', **windows),

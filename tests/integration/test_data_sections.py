@@ -22,6 +22,7 @@ SMALL = [
     'model.backbone.init_cfg=None', 'model.backbone.img_size=128', 'model.backbone.embed_dim=48',
     'model.backbone.num_heads=2', 'model.neck.in_channels=48', 'train_cfg.max_epochs=1',
     'model.train_cfg.rcnn.sampler.num=64', 'model.test_cfg.rcnn.score_thr=.001',
+    'model.train_cfg.rpn_proposal.max_per_img=200', 'model.test_cfg.rpn.max_per_img=20',
     'train_dataloader.batch_size=2',
     f'train_dataloader.dataset.pipeline.2.scale={SIDE}',
     f'train_dataloader.dataset.pipeline.3.crop_size={SIDE}',

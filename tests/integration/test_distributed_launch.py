@@ -99,9 +99,9 @@ def test_a_dead_rank_and_a_preemption_change_nothing(folder):
     assert (broken / 'last_checkpoint').read_text() == str(broken / 'epoch_1.pth')
 
     out = train(folder, 'broken', '--resume', code=1, PREEMPT='4/0')
-    assert f'SIGTERM: stopped after iteration 5; --resume goes on from {broken}/iter_5.pth' in out
+    assert f'SIGTERM: stopped after iteration 5; --resume goes on from {broken}/stopped.pth' in out
     assert sorted(path.name for path in broken.glob('*.pth')) == [
-        'epoch_1.pth', 'epoch_2.pth', 'iter_5.pth']
+        'epoch_1.pth', 'epoch_2.pth', 'stopped.pth']
 
     train(folder, 'broken', '--resume')
     first, second = load(folder / 'whole/epoch_4.pth'), load(broken / 'epoch_4.pth')

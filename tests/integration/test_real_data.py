@@ -28,16 +28,16 @@ def test_nwpu_from_deit_tiny(shared_data, tmp_path, call):
         (data / name).symlink_to(source / name)
     converted = call('dataset_converters/nwpu.py', 'data/nwpu_vhr10')
     assert '3896 boxes kept, 0 dropped' in converted
-    for split, count in (('train', 6), ('test', 2)):
+    for split, count in (('train', 3), ('test', 1)):
         keep_images(data / f'annotations/{split}.json', count)
     # Frozen one after the other, so that three epochs of three iterations see two freezes.
     out = call('train.py', ROOT / 'configs/vitdet_afa_nwpu.py', '--cfg-options', *FEW_IMAGES,
                'model.backbone.init_cfg.checkpoint='
                f'{weights / "deit_tiny_patch16_224.npz"}',
                'train_cfg.max_epochs=3', 'train_cfg.val_interval=3',
-               'train_dataloader.batch_size=2', 'model.train_cfg.rcnn.sampler.num=64',
+               'train_dataloader.batch_size=1', 'model.train_cfg.rcnn.sampler.num=64',
                'custom_hooks.0.policy.interval=1')
-    assert 'loaded 1' in out and 'resized: pos_embed' in out
+    assert 'loaded 147 tensors' in out and 'resized: pos_embed' in out
     run = read_timeline(tmp_path / 'work_dirs/vitdet_afa_nwpu')
     n = [epoch['num_frozen'] for epoch in run.epochs]
     assert n[0] == 0 < n[1] < n[2]

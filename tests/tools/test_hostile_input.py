@@ -108,14 +108,14 @@ CASES = {
     # lists and names
     'empty list': Case('simd', content('validation.txt', ' \n\n'), 'image ids is empty'),
     'list that names missing files': Case('simd', content('training.txt', 'images/07.jpg'),
-                                          'images/07.txt: the label file is missing', 1),
+                                          'images/07.jpg: the image is missing', 1),
     'own list that names missing files': Case(
         'voc', lambda root: [put(root / 'train.txt', '01\n77'), put(root / 'test.txt', '02')],
         'train.txt: the image 77 is missing', 1),
     'list not in UTF-8': Case('dior', content('ImageSets/val.txt', b'\xff\xfe0\x003'),
                               'val.txt: is not in UTF-8'),
     'missing list': Case('nwpu', lambda root: (root / 'image_set/test.txt').unlink(),
-                         'test.txt is missing'),
+                         'image_set: test.txt missing; NWPU VHR-10 has no official split'),
     'two images of one name': Case('voc', lambda root: put_image(root / 'images/01.png'),
                                    'rename or remove one', 2),
     'split without a usable image': Case(
@@ -205,7 +205,8 @@ MENDED = {
     'image listed twice': ('nwpu', content('image_set/train.txt', '01\n02\n01'),
                            'images listed more than once in a split, taken once', 'train: 01'),
     'image both in training and test': ('nwpu', content('image_set/train.txt', '01\n05'),
-                                        'images both in test and in another split', 'train: 05'),
+                                        'images in two splits that should share none',
+                                        'train and test: 05'),
     'image without label': ('yolo', lambda root: (root / 'images/01.txt').unlink(),
                             'images without a label file, taken as empty', 'images/01.jpg'),
     'image that json does not know': ('coco', lambda root: put_image(root / 'images/07.jpg'),

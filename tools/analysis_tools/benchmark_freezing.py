@@ -4,10 +4,15 @@ Example: python tools/analysis_tools/benchmark_freezing.py configs/vitdet_afa_to
 """
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import List, Optional, Sequence
 
-import mmfreeze  # noqa: F401, first, for the imports below may need its stand-in for mmcv's ops
+try:
+    import mmfreeze  # noqa: F401, first, for it says what to install where the stack is not whole
+except (ImportError, RuntimeError) as error:
+    sys.exit(f'error: {error}')
+
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device

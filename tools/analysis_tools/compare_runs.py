@@ -3,6 +3,12 @@
 Example: python tools/analysis_tools/compare_runs.py work_dirs/vitdet_{base,lfa,afa}_toy
 """
 import argparse
+import sys
+
+try:
+    import mmfreeze  # noqa: F401, first, for it says what to install where the stack is not whole
+except (ImportError, RuntimeError) as error:
+    sys.exit(f'error: {error}')
 
 from mmfreeze.analysis.tables import comparison_table
 from mmfreeze.analysis.timeline import read_timeline

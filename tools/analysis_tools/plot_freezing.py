@@ -3,6 +3,12 @@
 Example: python tools/analysis_tools/plot_freezing.py work_dirs/vitdet_{base,lfa,afa}_toy --out freezing.png
 """
 import argparse
+import sys
+
+try:
+    import mmfreeze  # noqa: F401, first, for it says what to install where the stack is not whole
+except (ImportError, RuntimeError) as error:
+    sys.exit(f'error: {error}')
 
 from mmfreeze.analysis.plots import plot_freezing
 from mmfreeze.analysis.timeline import read_timeline

@@ -2,14 +2,19 @@
 
 Example: python tools/analysis_tools/print_layers.py configs/vitdet_afa_dior.py
 """
+import sys
 from typing import Optional, Sequence, Tuple
+
+try:
+    import mmfreeze  # noqa: F401, first, for it says what to install where the stack is not whole
+except (ImportError, RuntimeError) as error:
+    sys.exit(f'error: {error}')
 
 import torch
 from mmdet.registry import MODELS
 from mmengine.registry import init_default_scope
 from torch import nn
 
-import mmfreeze  # noqa: F401
 from mmfreeze.compat.needed_ops import lacking_ops
 from mmfreeze.engine.layer_orders import build_stack
 from mmfreeze.freezing.cost import forward_flops

@@ -5,6 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import Dict, List, Optional
 
+try:
+    import mmfreeze  # noqa: F401, first, for it says what to install where the stack is not whole
+except (ImportError, RuntimeError) as error:
+    sys.exit(f'error: {error}')
+
 from mmfreeze.datasets.conversion import (ConversionError, Reader, add_seed_option,
                                           conversion_parser, read_lines, run_conversion)
 from mmfreeze.datasets.conversion.custom import FORMATS, config_text, open_folder

@@ -4,6 +4,11 @@ import sys
 from pathlib import Path
 from typing import List, Optional
 
+try:
+    import mmfreeze  # noqa: F401, first, for it says what to install where the stack is not whole
+except (ImportError, RuntimeError) as error:
+    sys.exit(f'error: {error}')
+
 from mmfreeze.datasets.conversion import ConversionError
 from mmfreeze.datasets.toy import generate_toy
 

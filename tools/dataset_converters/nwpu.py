@@ -3,6 +3,11 @@ import sys
 from functools import partial
 from typing import List, Optional
 
+try:
+    import mmfreeze  # noqa: F401, first, for it says what to install where the stack is not whole
+except (ImportError, RuntimeError) as error:
+    sys.exit(f'error: {error}')
+
 from mmfreeze.datasets import NWPUVHR10Dataset
 from mmfreeze.datasets.conversion import NWPUVHR10Reader, conversion_parser, run_conversion
 

@@ -3,6 +3,11 @@ import sys
 from functools import partial
 from typing import List, Optional
 
+try:
+    import mmfreeze  # noqa: F401, first, for it says what to install where the stack is not whole
+except (ImportError, RuntimeError) as error:
+    sys.exit(f'error: {error}')
+
 from mmfreeze.datasets import SIMDDataset
 from mmfreeze.datasets.conversion import SIMDReader, conversion_parser, run_conversion
 

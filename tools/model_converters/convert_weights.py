@@ -8,7 +8,13 @@ once, with --trust-pickle.
 Example: python tools/model_converters/convert_weights.py in.pkl out.safetensors --trust-pickle
 """
 import argparse
+import sys
 from pathlib import Path
+
+try:
+    import mmfreeze  # noqa: F401, first, for it says what to install where the stack is not whole
+except (ImportError, RuntimeError) as error:
+    sys.exit(f'error: {error}')
 
 from mmfreeze.models.weights import read_weights, to_own_names, write_weights
 from mmfreeze.models.weights.names import grouped

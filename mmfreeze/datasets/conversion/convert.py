@@ -89,13 +89,16 @@ def convert(reader: Reader, out_dir: Union[str, Path], on_error: str = 'fail',
 
 
 def _note_repeated(name: str, splits: Mapping[str, Sequence[str]], report: Report) -> None:
-    """Notes images that a split lists twice, and those of a test split that others hold too."""
+    """Notes images that a split lists twice, and those that are held out by a later split too.
+
+    What is held out from training is val and test; from val (of which DIOR's trainval is made) test.
+    """
     report.findings += [Finding(Report.REPEATED, f'{name}: {image_id}')
                         for image_id, times in Counter(splits[name]).items() if times > 1]
-    if name != 'test':
-        shared = set(splits[name]).intersection(splits.get('test', ()))
-        report.findings += [Finding(Report.SHARED, f'{name}: {image_id}')
-                            for image_id in sorted(shared)]
+    held_out = dict(train=('val', 'test'), trainval=('test',), val=('test',)).get(name, ())
+    report.findings += [Finding(Report.SHARED, f'{name} and {other}: {image_id}')
+                        for other in held_out
+                        for image_id in sorted(set(splits[name]) & set(splits.get(other, ())))]
 
 
 def _checked(record: Record, classes: Sequence[str], on_defect: str, report: Report) -> Record:

@@ -3,9 +3,9 @@ from pathlib import Path
 from typing import Dict, List, Sequence, Union
 
 from .images import read_image_size
-from .reading import read_id_list
+from .reading import read_id_list, require_lists
 from .record import ConversionError, LabelError, Reader, Record, inclusive_box
-from .report import size_finding
+from .report import size_finding, unlisted
 from .voc import read_voc
 
 
@@ -37,6 +37,7 @@ class DIORReader(Reader):
         horizontal = labels / 'Horizontal Bounding Boxes'
         self.labels = horizontal if horizontal.is_dir() else labels
         self.splits = self._read_splits()
+        self.findings = unlisted((path.stem for path in self.labels.glob('*.xml')), self.splits)
         self.official_folder = dict.fromkeys(self.splits['trainval'], 'JPEGImages-trainval')
         self.official_folder.update(dict.fromkeys(self.splits['test'], 'JPEGImages-test'))
         self.image_folders = [
@@ -48,11 +49,8 @@ class DIORReader(Reader):
         lists = self.root / 'ImageSets'
         if (lists / 'Main').is_dir():
             lists = lists / 'Main'
-        missing = [f'{name}.txt' for name in ('train', 'val', 'test')
-                   if not (lists / f'{name}.txt').is_file()]
-        if missing:
-            raise ConversionError(f'{lists}: {", ".join(missing)} missing; put the official lists '
-                                  'of image ids there')
+        require_lists([lists / f'{name}.txt' for name in ('train', 'val', 'test')],
+                      'put the official lists of image ids there')
         splits = {name: read_id_list(lists / f'{name}.txt') for name in ('train', 'val')}
         both = lists / 'trainval.txt'
         splits['trainval'] = (

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Sequence, Union
 
 from .images import read_image_size
-from .reading import read_id_list, read_label_text
+from .reading import numbered_lines, read_id_list, require_lists
 from .record import Box, ConversionError, LabelError, Reader, Record, inclusive_box
+from .report import unlisted
 
 NUMBER = r'\s*(\d{1,9})\s*'
 POINT = rf'\s*\({NUMBER},{NUMBER}\)\s*'
@@ -35,11 +36,11 @@ class NWPUVHR10Reader(Reader):
         self.images = self._folder('positive image set')
         self.labels = self._folder('ground truth')
         lists = self.root / 'image_set'
-        if not all((lists / f'{name}.txt').is_file() for name in ('train', 'test')):
-            raise ConversionError(
-                f'{lists}: train.txt or test.txt is missing; NWPU VHR-10 has no official split, '
-                'so put two lists of image ids there, one id such as 001 per line')
+        require_lists([lists / 'train.txt', lists / 'test.txt'],
+                      'NWPU VHR-10 has no official split, so put two lists of image ids there, one '
+                      'id such as 001 per line')
         self.splits = {name: read_id_list(lists / f'{name}.txt') for name in ('train', 'test')}
+        self.findings = unlisted((path.stem for path in self.labels.glob('*.txt')), self.splits)
 
     def _folder(self, name: str) -> Path:
         for candidate in (name, name.replace(' ', '_')):
@@ -51,20 +52,16 @@ class NWPUVHR10Reader(Reader):
     def read(self, image_id: str) -> Record:
         """See :meth:`Reader.read`."""
         label = f'{self.labels.name}/{image_id}.txt'
-        lines = read_label_text(self.root, label).splitlines()
-        boxes = [self._parse(label, number, line)
-                 for number, line in enumerate(lines, start=1) if line.strip()]
+        boxes = [self._parse(where, line) for where, line in numbered_lines(self.root, label)]
         file_name = f'{self.images.name}/{image_id}.jpg'
         width, height = read_image_size(self.root, file_name)
         return Record(file_name, label, width, height, boxes, [])
 
-    def _parse(self, label: str, number: int, line: str) -> Box:
+    def _parse(self, where: str, line: str) -> Box:
         match = LINE.fullmatch(line)
         if not match:
-            raise LabelError(f'{label}, line {number}: expected (x1,y1),(x2,y2),class, '
-                             f'not {line.strip()!r}')
+            raise LabelError(f'{where}: expected (x1,y1),(x2,y2),class, not {line!r}')
         *corners, category = map(int, match.groups())
         if not 1 <= category <= len(self.classes):
-            raise LabelError(f'{label}, line {number}: class {category} is not one of '
-                             f'1 to {len(self.classes)}')
+            raise LabelError(f'{where}: class {category} is not one of 1 to {len(self.classes)}')
         return inclusive_box(self.classes[category - 1], tuple(corners))

@@ -1,7 +1,7 @@
 """Reading files that nobody vouches for: every trouble becomes one line that names the file."""
 import math
 from pathlib import Path, PurePosixPath
-from typing import List, Union
+from typing import Iterator, List, Sequence, Tuple, Union
 
 from .record import ConversionError, LabelError
 
@@ -32,6 +32,20 @@ def read_label_text(root: Path, label: str) -> str:
         LabelError: If it is missing, is no regular file, or is not in UTF-8.
     """
     return _decoded(read_label_bytes(root, label), label)
+
+
+def numbered_lines(root: Path, label: str) -> Iterator[Tuple[str, str]]:
+    """Reads the lines of a label file that are not blank.
+
+    Yields:
+        Where the line is (file and number, for messages), and the line without outer blanks.
+
+    Raises:
+        LabelError: As :func:`read_label_text` raises it.
+    """
+    for number, line in enumerate(read_label_text(root, label).splitlines(), start=1):
+        if line.strip():
+            yield f'{label}, line {number}', line.strip()
 
 
 def read_label_bytes(root: Path, label: str) -> bytes:
@@ -67,6 +81,17 @@ def read_lines(path: Path, what: str) -> List[str]:
     if not lines:
         raise ConversionError(f'{path}: this list of {what} is empty')
     return lines
+
+
+def require_lists(paths: Sequence[Path], what_to_do: str) -> None:
+    """Checks that the lists of a data set's splits are there.
+
+    Raises:
+        ConversionError: Some are missing.
+    """
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing:
+        raise ConversionError(f'{paths[0].parent}: {", ".join(missing)} missing; {what_to_do}')
 
 
 def read_id_list(path: Path) -> List[str]:

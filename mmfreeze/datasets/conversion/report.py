@@ -1,6 +1,6 @@
 """What a conversion found, counted and listed."""
 from collections import Counter
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 
 class Finding(NamedTuple):
@@ -36,8 +36,9 @@ class Report:
     LEFT_OUT = 'images left out'
     SIZE = 'images of another size than their label says'
     REPEATED = 'images listed more than once in a split, taken once'
-    SHARED = 'images both in test and in another split'
+    SHARED = 'images in two splits that should share none'
     UNLISTED = 'images in no split, not used'
+    UNUSED = 'text files that belong to no image, not used'
     UNLABELLED = 'images without a label file, taken as empty'
 
     def __init__(self) -> None:
@@ -78,6 +79,17 @@ class Report:
             lines += ['', f'{kind}: {number}']
             lines += [f'  {finding.text}' for finding in self.findings if finding.kind == kind]
         return '\n'.join(lines) + '\n'
+
+
+def unlisted(ids: Iterable[str], splits: Mapping[str, Sequence[str]]) -> List[Finding]:
+    """Returns a finding for each image that is there and in no split.
+
+    Args:
+        ids: The ids of all images, as the splits have them.
+        splits: The ids of each split.
+    """
+    used = {image_id for named in splits.values() for image_id in named}
+    return [Finding(Report.UNLISTED, image_id) for image_id in sorted(set(ids) - used)]
 
 
 def size_finding(label: str, listed: Optional[Tuple[int, int]], file_name: str,

@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import List, Sequence, Union
 
 from .images import read_image_size
-from .reading import parse_number, read_label_text
+from .reading import numbered_lines, parse_number
 from .record import Box, ConversionError, LabelError, Reader, Record
 from .report import Finding, size_finding
 from .split import seeded_split
@@ -56,7 +56,7 @@ class RSODReader(Reader):
         in_text = f'{folder}/Annotation/labels/{stem}.txt'
         if not (self.root / label).exists() and (self.root / in_text).exists():
             label = in_text
-            boxes = _parse_text(read_label_text(self.root, label), label, f'{stem}.jpg')
+            boxes = _read_text(self.root, label, f'{stem}.jpg')
             size = read_image_size(self.root, file_name)
         else:
             voc = read_voc(self.root, label, stem)
@@ -67,19 +67,16 @@ class RSODReader(Reader):
         return Record(file_name, label, *size, boxes, findings)
 
 
-def _parse_text(text: str, label: str, file_name: str) -> List[Box]:
+def _read_text(root: Path, label: str, file_name: str) -> List[Box]:
     boxes = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        fields = line.split()
-        if not fields:
-            continue
+    for where, line in numbered_lines(root, label):
         try:
-            image, name, *listed = fields
+            image, name, *listed = line.split()
             x1, y1, x2, y2 = map(parse_number, listed)
         except ValueError:
-            raise LabelError(f'{label}, line {number}: expected image, class, xmin, ymin, xmax, '
-                             f'ymax, not {line.strip()[:80]!r}') from None
+            raise LabelError(f'{where}: expected image, class, xmin, ymin, xmax, ymax, '
+                             f'not {line[:80]!r}') from None
         if image != file_name:
-            raise LabelError(f'{label}, line {number}: is about another image, {image!r}')
+            raise LabelError(f'{where}: is about another image, {image!r}')
         boxes.append(Box(name, (x1, y1, x2, y2), (x1, y1, x2, y2)))
     return boxes

@@ -3,9 +3,10 @@ from pathlib import Path, PurePosixPath
 from typing import Sequence, Union
 
 from .images import read_image_size
-from .reading import read_id_list, read_label_text, read_lines
+from .reading import read_id_list, read_lines, require_lists
 from .record import ConversionError, Reader, Record
-from .yolo import parse_yolo
+from .report import unlisted
+from .yolo import read_yolo
 
 
 class SIMDReader(Reader):
@@ -28,10 +29,7 @@ class SIMDReader(Reader):
         self.root = Path(root)
         self.classes = classes
         lists = {name: self.root / f'{name}.txt' for name in ('training', 'validation', 'testing')}
-        missing = [path.name for path in lists.values() if not path.is_file()]
-        if missing:
-            raise ConversionError(f'{self.root}: {", ".join(missing)} missing; put the official '
-                                  'lists of images there')
+        require_lists([*lists.values()], 'put the official lists of images there')
         names = self.root / 'classes.txt'
         if names.is_file() and read_lines(names, 'classes') != list(classes):
             raise ConversionError(f'{names}: is not SIMD\'s list ({", ".join(classes)}); '
@@ -39,11 +37,11 @@ class SIMDReader(Reader):
         self.splits = dict(
             train=read_id_list(lists['training']) + read_id_list(lists['validation']),
             test=read_id_list(lists['testing']))
+        images = (f'images/{path.name}' for path in (self.root / 'images').glob('*.jpg'))
+        self.findings = unlisted(images, self.splits)
 
     def read(self, image_id: str) -> Record:
         """See :meth:`Reader.read`."""
         label = PurePosixPath(image_id).with_suffix('.txt').as_posix()
-        text = read_label_text(self.root, label)
-        width, height = read_image_size(self.root, image_id)
-        boxes = parse_yolo(text, label, self.classes, width, height)
-        return Record(image_id, label, width, height, boxes, [])
+        size = read_image_size(self.root, image_id)
+        return Record(image_id, label, *size, read_yolo(self.root, label, self.classes, *size), [])

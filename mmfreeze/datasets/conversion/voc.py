@@ -59,7 +59,8 @@ def read_voc(root: Path, label: str, image: str) -> VOCAnnotation:
             raise ValueError(f'the outermost element is <{tree.tag}>, not <annotation>')
         file_name = (tree.findtext('filename') or '').strip() or None
         if file_name is not None:
-            file_name = PurePosixPath(relative_name(file_name)).name
+            # Only the name counts; some tools write whole paths of the machine they ran on.
+            file_name = PurePosixPath(relative_name(file_name.lstrip('/'))).name
             if image not in (file_name, PurePosixPath(file_name).stem):
                 raise ValueError(f'is about another image, {file_name!r}')
         size = None

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
 
 import mmengine.dist as dist
+import torch
 from mmdet.registry import HOOKS
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
@@ -20,15 +21,18 @@ class CrashSafeCheckpointHook(CheckpointHook):
 
     A checkpoint is written beside its place, flushed and renamed, and an older one is removed only
     then. Gradients of an accumulation window that is open when a checkpoint is due go into it. A
-    checkpoint also knows the number of ranks and of batches in an epoch; a resumed run that has
-    others is warned, for it cannot be the same any more.
+    checkpoint also knows the number of ranks, images, batches in an epoch, iterations in all and
+    threads; a resumed run that has others is warned, for it cannot be the same any more.
 
-    Only local files: ``backend_args`` and ``file_client_args`` are refused.
+    Raises:
+        ValueError: ``backend_args`` or ``file_client_args`` are given, for only local files are
+            written; or the checkpoint to resume from has no optimizer state.
+        RuntimeError: The ranks would resume from different checkpoints.
     """
 
     def __init__(self, *args, **kwargs) -> None:
         for name in ('backend_args', 'file_client_args'):
-            if kwargs.get(name) is not None:
+            if kwargs.pop(name, None) is not None:
                 raise ValueError(f'CrashSafeCheckpointHook writes local files: remove {name} from '
                                  'default_hooks.checkpoint')
         super().__init__(*args, backend_args=dict(backend='crash_safe'), **kwargs)
@@ -38,19 +42,27 @@ class CrashSafeCheckpointHook(CheckpointHook):
         checkpoint['exact'] = dict(
             circumstances=_circumstances(runner),
             grads={} if runner.optim_wrapper.should_update() else {
-                name: param.grad for name, param in _inner(runner).named_parameters()
+                name: param.grad.cpu() for name, param in _inner(runner).named_parameters()
                 if param.grad is not None})
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: Dict[str, Any]) -> None:
         if runner._resume:
+            if 'optimizer' not in checkpoint:
+                raise ValueError('the checkpoint to resume from has no optimizer state (as the '
+                                 'best_*.pth): resume from another, or use load_from')
             self._resumed = checkpoint.get('exact')
 
     def before_train(self, runner: Runner) -> None:
         super().before_train(runner)
+        if dist.is_main_process():  # what a killed process left half written
+            for path in Path(self.out_dir).glob('.*.pth.*.tmp'):
+                path.unlink(missing_ok=True)
+        _require_same_place(runner)
         if self._resumed is None:
             return
+        self.last_ckpt = runner.message_hub.runtime_info.get('last_ckpt')
         for name, now in _circumstances(runner).items():
-            then = self._resumed['circumstances'][name]
+            then = self._resumed['circumstances'].get(name, now)
             if then != now:
                 runner.logger.warning(
                     f'resumed with {name} {now} instead of {then}: training goes on, but not as '
@@ -66,9 +78,8 @@ class CrashSafeCheckpointHook(CheckpointHook):
         Returns:
             str: Its path.
         """
-        step = runner.iter
-        name = self.filename_tmpl.format(step) if not self.by_epoch else f'iter_{step}.pth'
-        self._write(runner, name, dict(epoch=runner.epoch, iter=step))
+        # One name for all such stops, however often a job is preempted.
+        self._write(runner, 'stopped.pth', dict(epoch=runner.epoch, iter=runner.iter))
         return self.last_ckpt
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: Dict[str, Any]) -> None:
@@ -105,7 +116,9 @@ class CrashSafeCheckpointHook(CheckpointHook):
         backend, self.file_backend = self.file_backend, _LateRemovals()
         try:
             yield
-            for path in self.file_backend.paths:
+            best = {getattr(self, 'best_ckpt_path', None),
+                    *getattr(self, 'best_ckpt_path_dict', {}).values()}
+            for path in set(self.file_backend.paths) - best:
                 backend.remove(path)
         finally:
             self.file_backend = backend
@@ -127,7 +140,17 @@ def _inner(runner: Runner) -> nn.Module:
 
 
 def _circumstances(runner: Runner) -> Dict[str, int]:
-    return dict(ranks=dist.get_world_size(), batches=len(runner.train_dataloader))
+    loader = runner.train_dataloader
+    return dict(ranks=dist.get_world_size(), batches=len(loader), images=len(loader.dataset),
+                iterations=runner.max_iters, threads=torch.get_num_threads())
+
+
+def _require_same_place(runner: Runner) -> None:
+    """Refuses ranks that go on from different checkpoints, as machines without a shared disk do."""
+    places = dist.all_gather_object((runner.epoch, runner.iter))
+    if len(set(places)) > 1:
+        raise RuntimeError(f'the ranks would go on from different (epoch, iteration): {places}; '
+                           'let all machines see the same work_dir')
 
 
 def _average_open_window(runner: Runner) -> None:

@@ -1,7 +1,11 @@
 """Which checkpoint a run can go on from."""
+import re
 import zipfile
 from pathlib import Path
 from typing import List, Optional, Tuple
+
+# The best results, and what MMEngine publishes, have no optimizer state.
+NO_CHECKPOINT = re.compile(r'best_.*|.*-[0-9a-f]{8}\.pth$')
 
 
 def find_last_whole_checkpoint(work_dir: Path) -> Tuple[Optional[Path], List[Path]]:
@@ -15,13 +19,18 @@ def find_last_whole_checkpoint(work_dir: Path) -> Tuple[Optional[Path], List[Pat
         are newer.
 
     Raises:
-        ValueError: There are checkpoints, and all of them are damaged.
+        ValueError: There are checkpoints, and all of them are damaged; or there should be one.
     """
     note = work_dir / 'last_checkpoint'
-    last = Path(note.read_text().strip()) if note.is_file() else None
-    folder = last.parent if last is not None and last.is_file() else work_dir
-    candidates = sorted((path for path in folder.glob('*.pth') if not path.name.startswith('best_')),
-                        key=lambda path: (path == last, path.stat().st_mtime), reverse=True)
+    noted = note.read_text().strip() if note.is_file() else ''
+    # In the folder itself first: a copy of a run is a run of its own.
+    places = [work_dir / Path(noted).name, Path(noted)] if noted else []
+    last = next((path for path in places if path.is_file()), None)
+    folder = work_dir if last is None else last.parent
+    found = [path for path in folder.glob('*.pth') if not NO_CHECKPOINT.match(path.name)]
+    if noted and not found:
+        raise ValueError(f'{note} names {noted}, which is not there; remove {note} to start anew')
+    candidates = sorted(found, key=lambda path: (path == last, path.stat().st_mtime), reverse=True)
     damaged = []
     for path in candidates:
         if is_whole(path):

@@ -2,7 +2,7 @@
 import copy
 import signal
 import sys
-from typing import Any, Dict, Iterator, NoReturn, Sequence
+from typing import Any, Dict, Iterator, Sequence
 
 import mmengine.dist as dist
 import torch
@@ -11,6 +11,9 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
 from .checkpoint_hook import CrashSafeCheckpointHook
 from .seeding import seed_generators
+from .workers import outlive_sigterm
+
+OUTLIVES = dict(type=outlive_sigterm.__name__)
 
 
 class ExactLoopMixin:
@@ -21,7 +24,8 @@ class ExactLoopMixin:
       depends on how often the run was interrupted, or on the number of workers.
     - Batches that were trained on are skipped without being loaded, also inside an epoch.
     - A validation that was due at the checkpoint, which MMEngine writes before it, is made up for.
-    - SIGTERM ends training after the running iteration, with a checkpoint and exit status 143.
+    - SIGTERM ends training after the running iteration (or validation, or on several ranks
+      accumulation window), with a checkpoint and exit status 143.
 
     On the CPU the resumed run ends with the same bits as an uninterrupted one, given the same
     number of threads. On CUDA RoIAlign's backward adds in changing order, so that two
@@ -49,6 +53,8 @@ class ExactLoopMixin:
                              "'CrashSafeCheckpointHook'")
         self._checkpoints = found[0]
         super().__init__(runner, _seeded(dataloader, self.endless), **kwargs)
+        if isinstance(runner._val_dataloader, dict):  # not built yet; there is no public way to it
+            runner._val_dataloader.setdefault('worker_init_fn', OUTLIVES)
 
     def run(self) -> torch.nn.Module:
         """Trains, from wherever the run stands."""
@@ -56,7 +62,15 @@ class ExactLoopMixin:
         before = signal.signal(signal.SIGTERM, self._note_sigterm)
         try:
             self.runner.call_hook('before_train')
+            seed = [self.runner.seed]
+            dist.broadcast_object_list(seed)  # that of a rank may differ (diff_rank_seed)
+            self._seed, = seed
             self._find_place()
+            last = self._iter + self._iterations_left()
+            if last != self.runner.max_iters:
+                # MMEngine scales the losses of the last accumulation window by where it ends.
+                self.runner.optim_wrapper.initialize_count_status(self.runner.model, self._iter,
+                                                                  last)
             # MMEngine writes checkpoints before the validation that is due with them.
             if self._iter and (self.endless or self._iter == self._began):
                 self._validate_if_due()
@@ -79,23 +93,22 @@ class ExactLoopMixin:
 
     def _load(self, done: int) -> Iterator[Sequence[dict]]:
         """Begins to load batches, behind the first ``done`` ones of this pass."""
-        self.dataloader.batch_sampler.begin(self.runner.seed, self._iter, skip=done)
-        batches = iter(self.dataloader)
-        # torch would raise an error amid an iteration when a worker ends, as they do where SIGTERM
-        # goes to every process of a job. Without that, whoever waits for the worker's data raises.
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        return batches
+        self.dataloader.batch_sampler.begin(self._seed, self._iter, skip=done)
+        return iter(self.dataloader)
 
     def _iterate(self, batch_idx: int, data_batch: Sequence[dict]) -> None:
-        seed_generators(self.runner.seed, dist.get_rank(), self._iter)
+        seed_generators(self._seed, dist.get_rank(), self._iter)
         EpochBasedTrainLoop.run_iter(self, batch_idx, data_batch)
+        # Of several ranks each has its own share of an open accumulation window.
+        if dist.get_world_size() == 1 or self.runner.optim_wrapper.should_update():
+            self._stop_if_asked()
+
+    def _stop_if_asked(self) -> None:
         # Ranks get the signal at different moments, and must stop after the same iteration.
         flag = torch.tensor(float(self._sigterm))
         dist.all_reduce(flag, 'max')
-        if flag.item():
-            self._stop()
-
-    def _stop(self) -> NoReturn:
+        if not flag.item():
+            return
         path = self._checkpoints.save_between(self.runner)
         dist.barrier()  # launchers kill the others soon after the first rank has left
         self.runner.logger.warning(f'SIGTERM: stopped after iteration {self._iter}; --resume goes '
@@ -117,12 +130,18 @@ class ExactLoopMixin:
             return
         # Before it, so that a checkpoint of the best result, written in it, holds the note.
         hub.update_info('validated_iter', self._iter)
+        seed_generators(self._seed, dist.get_rank(), self._iter)
         self.runner.val_loop.run()
+        self._stop_if_asked()
 
 
 @LOOPS.register_module()
 class ExactEpochBasedTrainLoop(ExactLoopMixin, EpochBasedTrainLoop):
     """MMEngine's ``EpochBasedTrainLoop`` that resumes exactly, also inside an epoch."""
+
+    def _iterations_left(self) -> int:
+        epochs = self._max_epochs - self._epoch
+        return epochs * len(self.dataloader) - (self._iter - self._began)
 
     def _train(self) -> None:
         while self._epoch < self._max_epochs and not self.stop_training:
@@ -149,6 +168,9 @@ class ExactIterBasedTrainLoop(ExactLoopMixin, IterBasedTrainLoop):
 
     endless = True
 
+    def _iterations_left(self) -> int:
+        return self._max_iters - self._iter
+
     def _train(self) -> None:
         self.runner.call_hook('before_train_epoch')
         batches = self._load(self._iter)
@@ -164,7 +186,10 @@ def _seeded(dataloader: Dict[str, Any], endless: bool) -> Dict[str, Any]:
     """The config of the same loader with seeded samples in numbered batches."""
     cfg = copy.deepcopy(dataloader)
     cfg['dataset'] = dict(type='SeededDataset', dataset=cfg['dataset'])
-    cfg['batch_sampler'] = dict(
-        type='SeededBatchSampler', batch_sampler=cfg.get('batch_sampler'),
-        drop_last=cfg.pop('drop_last', False), endless=endless)
+    batches = dict(type='SeededBatchSampler', batch_sampler=cfg.get('batch_sampler'),
+                   endless=endless)
+    if 'drop_last' in cfg:
+        batches['drop_last'] = cfg.pop('drop_last')
+    cfg['batch_sampler'] = batches
+    cfg.setdefault('worker_init_fn', OUTLIVES)
     return cfg

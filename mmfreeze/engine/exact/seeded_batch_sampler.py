@@ -26,23 +26,28 @@ class SeededBatchSampler:
     Args:
         sampler (Sampler): Draws the indices.
         batch_size (int): Samples per batch.
-        drop_last (bool): Whether an incomplete last batch is left out. Defaults to False.
+        drop_last (bool, optional): Whether an incomplete last batch is left out. Defaults to None:
+            what ``batch_sampler`` does by default, and without one, no.
         batch_sampler (dict, optional): Config of what makes batches of the indices, such as
             ``AspectRatioBatchSampler``. Defaults to None: one after the other.
         endless (bool): Whether one iteration goes on over all passes through the data, as an
             iteration loop wants it, or is one pass. Defaults to False.
     """
 
-    def __init__(self, sampler: Sampler, batch_size: int, drop_last: bool = False,
+    def __init__(self, sampler: Sampler, batch_size: int, drop_last: Optional[bool] = None,
                  batch_sampler: Optional[dict] = None, endless: bool = False) -> None:
         self.sampler = sampler
         self.batch_size = batch_size
         self.endless = endless
         if batch_sampler is None:
-            self.batches = BatchSampler(sampler, batch_size, drop_last)
+            self.batches = BatchSampler(sampler, batch_size, bool(drop_last))
         else:
+            asked = {} if drop_last is None else dict(drop_last=drop_last)
             self.batches = DATA_SAMPLERS.build(batch_sampler, default_args=dict(
-                sampler=sampler, batch_size=batch_size, drop_last=drop_last))
+                asked, sampler=sampler, batch_size=batch_size))
+        if not len(self.batches):
+            raise ValueError(f'the data set gives no batch of {batch_size} images: it is empty, or '
+                             'has fewer and drop_last leaves them out')
         self.seed, self.number, self.skip = 0, 0, 0
 
     def begin(self, seed: int, number: int, skip: int) -> None:

@@ -1,5 +1,5 @@
 """Augmentation that depends on the draw alone, not on the process that does it."""
-from typing import Any
+from typing import Any, Union
 
 from mmdet.registry import DATASETS
 
@@ -13,7 +13,10 @@ class SeededDataset:
 
     The outermost wrapper: whatever is drawn inside (flips, crops, the partners of a mosaic) then
     follows from the seed, the batch and the index, in whichever worker and after whichever
-    interruption. Everything else is asked of the data set itself.
+    interruption. Everything else is asked of the data set itself, and set there: hooks exchange
+    its ``pipeline`` (``PipelineSwitchHook``).
+
+    Transforms that remember earlier samples (``CachedMosaic``, ``CachedMixUp``) are beyond it.
 
     Args:
         dataset (dict): Config of the data set.
@@ -25,11 +28,21 @@ class SeededDataset:
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, draw: Draw) -> Any:
-        with seeded(*draw.key, int(draw)):
-            return self.dataset[int(draw)]
+    def __getitem__(self, index: Union[int, Draw]) -> Any:
+        if not isinstance(index, Draw):  # somebody who looks at the data, not the training
+            return self.dataset[index]
+        with seeded(*index.key, int(index)):
+            return self.dataset[int(index)]
 
     def __getattr__(self, name: str) -> Any:
-        if name == 'dataset':  # while it is unpickled
+        # While it is unpickled there is no data set; and torch would ask that one for whole
+        # batches (``__getitems__``), past the seeds.
+        if name == 'dataset' or name.startswith('__'):
             raise AttributeError(name)
         return getattr(self.dataset, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == 'dataset':
+            super().__setattr__(name, value)
+        else:
+            setattr(self.dataset, name, value)

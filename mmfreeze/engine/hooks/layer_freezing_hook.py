@@ -37,8 +37,11 @@ class LayerFreezingHook(Hook):
 
     Raises:
         ValueError: A setting of the policy is wrong; or, before training starts, the layers' order
-            is not known, the policy needs an optimizer wrapper that the config does not name, or
-            the checkpoint to resume from belongs to another policy or other layers.
+            is not known, the policy needs an optimizer wrapper that the config does not name,
+            there are several optimizers, MMEngine checkpoints activations or compiles the model,
+            or the checkpoint to resume from has no policy, another one, or other layers.
+        NotImplementedError: Before training starts: the model's wrapper is FSDP or another one
+            that layers cannot be frozen under, or DistributedDataParallel with a static graph.
     """
 
     # Before the other hooks of an iteration, so that they see what is frozen in it.

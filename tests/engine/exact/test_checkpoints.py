@@ -1,8 +1,12 @@
 """Checkpoints that are whole, found again, and written when a job has to end."""
 import errno
+import multiprocessing.util
 import os
 import signal
+import subprocess
+import threading
 import time
+import traceback
 from pathlib import Path
 
 import pytest
@@ -41,12 +45,25 @@ def test_last_whole_checkpoint(tmp_path):
     assert find_last_whole_checkpoint(tmp_path) == (one, [two, three])
     (tmp_path / 'last_checkpoint').write_text('')
     cut(one)
+    save(tmp_path / 'epoch_3-0123abcd.pth', 500)  # published, without an optimizer
     with pytest.raises(ValueError, match='every checkpoint .* is damaged'):
         find_last_whole_checkpoint(tmp_path)
     with pytest.raises(ValueError, match='epoch_1.pth is damaged or truncated'):
         require_whole_checkpoint(one)
     with pytest.raises(FileNotFoundError, match='no checkpoint'):
         require_whole_checkpoint(tmp_path / 'absent.pth')
+
+
+def test_the_checkpoint_that_was_noted(tmp_path):
+    (tmp_path / 'last_checkpoint').write_text('elsewhere/epoch_1.pth')
+    with pytest.raises(ValueError, match='names elsewhere/epoch_1.pth, which is not there'):
+        find_last_whole_checkpoint(tmp_path)
+    copy, other = save(tmp_path / 'epoch_1.pth', 100), tmp_path / 'other'
+    other.mkdir()
+    (tmp_path / 'last_checkpoint').write_text(str(save(other / 'epoch_1.pth', 200)))
+    assert find_last_whole_checkpoint(tmp_path) == (copy, []), 'a copied run is one of its own'
+    copy.unlink()
+    assert find_last_whole_checkpoint(tmp_path)[0].parent == other, 'checkpoints have out_dir'
 
 
 class FullDisk(Hook):
@@ -101,42 +118,89 @@ def test_an_old_best_checkpoint_goes_after_the_new_one_came(tmp_path, monkeypatc
     assert [path.name for path in tmp_path.glob('best*')] == [seen[-1][0]]
 
 
-@pytest.mark.parametrize('workers, iters', [(0, None), (2, None), (0, 36)])
-def test_sigterm_to_the_whole_job(workers, iters, tmp_path):
+class Terminate(Hook):
+    """Sends SIGTERM to the process group, behind an iteration or in the validation after it."""
+
+    def __init__(self, number, in_validation):
+        self.number, self.in_validation = number, in_validation
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter + 1 == self.number and not self.in_validation:
+            terminate_group()
+
+    def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter == self.number and self.in_validation and batch_idx == 0:
+            terminate_group()
+
+
+def terminate_group():
+    """Sends SIGTERM to the process group from outside the run, as a scheduler does."""
+    subprocess.run(['kill', '-TERM', '--', f'-{os.getpgrp()}'])
+    time.sleep(.3)
+
+
+@pytest.mark.parametrize('number, in_validation, options', [
+    (15, False, {}),
+    (15, False, dict(workers=2, persistent=True)),
+    (15, False, dict(iters=36)),
+    (12, False, dict(workers=2)),  # the last iteration of an epoch
+    (36, False, {}),  # the last one of all
+    (12, True, dict(workers=2, persistent=True)),
+    (12, True, dict(iters=36)),
+])
+def test_sigterm_to_the_whole_job(number, in_validation, options, tmp_path):
     """Workers get it too; the run still ends by itself and goes on with the same bits."""
-    options = dict(policy=LFA, workers=workers, persistent=bool(workers), iters=iters)
-    child = os.fork()
-    if child == 0:
-        os.setsid()
-        torch.set_num_threads(1)
+    options = dict(policy=LFA, **options)
+    def run():
         runner = build(tmp_path, **options)
-        runner.register_hook(Terminate(15))
-        try:
-            runner.train()
-        except SystemExit as stop:
-            os._exit(stop.code)
-        os._exit(0)
-    status = wait(child)
-    assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGTERM
+        runner.register_hook(Terminate(number, in_validation))
+        runner.train()
+
+    assert os.waitstatus_to_exitcode(wait(fork(run))) == 128 + signal.SIGTERM
     last = Path((tmp_path / 'last_checkpoint').read_text())
-    assert last.name == 'iter_15.pth'
+    assert last.name == 'stopped.pth'
+    assert torch.load(last, weights_only=False)['meta']['iter'] == number
     resumed = train(tmp_path, resume=True, **options)
-    resumed.pop('events')
     whole = train(tmp_path / 'whole', **options)
-    whole.pop('events')
+    for state in (resumed, whole):
+        state.pop('events')
     assert resumed == whole
 
 
-class Terminate(Hook):
-    """Sends SIGTERM to the process group in the middle of an iteration."""
+def test_sigterm_while_waiting_for_a_worker(tmp_path):
+    """The worker outlives it, delivers its batch, and ends with the run."""
+    def run():
+        runner = build(tmp_path, policy=LFA, workers=1, persistent=True, slow=.2)
+        threading.Timer(1., terminate_group).start()
+        runner.train()
 
-    def __init__(self, number):
-        self.number = number
+    child = fork(run)
+    assert os.waitstatus_to_exitcode(wait(child)) == 128 + signal.SIGTERM
+    assert (tmp_path / 'stopped.pth').is_file()
+    with pytest.raises(ProcessLookupError):  # nobody of its group is left
+        for _ in range(100):
+            os.killpg(child, 0)
+            time.sleep(.1)
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        if runner.iter + 1 == self.number:
-            os.killpg(0, signal.SIGTERM)
-            time.sleep(.3)
+
+def fork(run):
+    """Calls a function in a process, and process group, of its own, and ends that with its status."""
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        os.setsid()
+        torch.set_num_threads(1)
+        run()
+        status = 0
+    except SystemExit as stop:
+        status = stop.code
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        multiprocessing.util._exit_function()  # as at an exit, which waits for loader workers
+        os._exit(status)
 
 
 def wait(child, seconds=60):
@@ -156,13 +220,25 @@ def test_sigterm_handler_is_put_back(tmp_path):
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_other_circumstances_are_warned_of(tmp_path, caplog):
+def test_other_circumstances_are_warned_of(tmp_path):
     build(tmp_path, policy=LFA, epochs=2).train()
+    left_over = tmp_path / '.epoch_2.pth.123.tmp'
+    left_over.write_text('')
     runner = build(tmp_path, policy=LFA, epochs=3, samples=8, resume=True)
     warnings = []
     runner.logger.warning = warnings.append
     runner.train()
-    assert any('resumed with batches 4 instead of 6' in text for text in warnings)
+    assert [text for text in warnings if 'instead of' in text] == [
+        f'resumed with {words}: training goes on, but not as the uninterrupted run would have'
+        for words in ('batches 4 instead of 6', 'images 8 instead of 12')]
+    assert not left_over.exists()
+
+
+def test_resuming_without_an_optimizer_is_refused(tmp_path):
+    build(tmp_path, policy=LFA, epochs=2).train()
+    best = next(tmp_path.glob('best*.pth'))
+    with pytest.raises(ValueError, match='has no optimizer state'):
+        build(tmp_path, policy=LFA, resume=True, load_from=str(best)).train()
 
 
 class NoteBatches(Hook):
@@ -181,12 +257,12 @@ def test_whole_epochs_of_another_length(inside, tmp_path):
     def go_on(samples, epochs):
         note = NoteBatches()
         runner = build(tmp_path, policy=LFA, epochs=epochs, samples=samples, resume=True,
-                       checkpoints=checkpoints)
+                       accumulate=4, checkpoints=checkpoints)
         runner.register_hook(note)
         runner.train()
         return note.seen
 
-    stop = build(tmp_path, policy=LFA, epochs=2, checkpoints=checkpoints)
+    stop = build(tmp_path, policy=LFA, epochs=2, accumulate=4, checkpoints=checkpoints)
     stop.train()  # 12 iterations, six of them in each epoch
     (tmp_path / 'last_checkpoint').write_text(
         str(tmp_path / ('iter_9.pth' if inside else 'epoch_2.pth')))

@@ -120,3 +120,25 @@ def test_what_travels_to_workers():
     assert len(dataset) == 7 and dataset.metainfo == Random.metainfo
     with pytest.raises(AttributeError, match='absent'):
         dataset.absent
+
+
+def test_what_hooks_set_is_set_in_the_data_set():
+    """As mmdet's PipelineSwitchHook does; and torch must not fetch whole batches past the seeds."""
+    dataset = SeededDataset(dict(type=Random))
+    dataset.pipeline = 'another'
+    assert dataset.dataset.pipeline == 'another' == dataset.pipeline
+    dataset.dataset.__class__.__getitems__ = None
+    try:
+        assert not hasattr(dataset, '__getitems__')
+    finally:
+        del dataset.dataset.__class__.__getitems__
+    assert dataset[3][3] == 3, 'a plain index for whoever looks at the data'
+
+
+def test_nothing_to_draw():
+    class Empty(Random):
+        def __len__(self):
+            return 0
+
+    with pytest.raises(ValueError, match='no batch of 2 images'):
+        SeededBatchSampler(SequentialSampler(Empty()), 2, endless=True)

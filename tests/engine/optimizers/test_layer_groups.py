@@ -120,11 +120,17 @@ def test_state_comes_back():
     for param in model.parameters():
         param.grad = torch.ones_like(param)
     wrapper.optimizer.step()
+    for group in wrapper.optimizer.param_groups:
+        group['lr'] *= .1
     other = build(model, dict(layer_decay=.5))
     other.load_state_dict(copy.deepcopy(wrapper.state_dict()))
-    for mine, theirs in zip(wrapper.param_groups[:-1], other.param_groups[:-1], strict=True):
+    for mine, theirs in zip(wrapper.optimizer.param_groups, other.optimizer.param_groups,
+                            strict=True):
         assert (mine['name'], mine['layer'], mine['lr']) == (
             theirs['name'], theirs['layer'], theirs['lr'])
+    for param in model.parameters():
+        assert torch.equal(wrapper.optimizer.state[param]['exp_avg'],
+                           other.optimizer.state[param]['exp_avg'])
 
 
 def test_model_without_a_declaration_is_refused():

@@ -1,4 +1,5 @@
 """Files of weights: pickles, and what is written."""
+import errno
 import os
 import pickle
 
@@ -76,9 +77,9 @@ def test_other_kinds_are_not_written(tmp_path):
 @pytest.mark.parametrize('name', ['w.safetensors', 'w.pth'])
 def test_an_interruption_leaves_no_half_file(tmp_path, name, monkeypatch):
     def full(_):
-        raise OSError('No space left on device')
+        raise OSError(errno.ENOSPC, 'No space left on device')
 
     monkeypatch.setattr(os, 'fsync', full)
-    with pytest.raises(OSError, match='No space'):
+    with pytest.raises(OSError, match=f'No space left on device: .*{name}'):
         write_weights(tmp_path / name, dict(a=torch.ones(2)))
     assert list(tmp_path.iterdir()) == []

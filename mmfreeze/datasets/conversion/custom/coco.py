@@ -6,9 +6,9 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from ..images import read_image_size
 from ..reading import read_label_text, relative_name
 from ..record import Box, ConversionError, LabelError, Reader, Record
-from ..report import size_finding
+from ..report import size_finding, unlisted
 from .files import FolderFiles
-from .splits import check_splits, find_splits, split_of, unlisted
+from .splits import check_splits, find_splits, split_of
 
 NUMBER, KEY = (int, float), (int, str)
 
@@ -43,7 +43,7 @@ class COCOFolderReader(Reader):
             self.troubles.update(troubles)
         else:
             self.splits = self._splits_by_name(ids)
-        self.findings = unlisted(sorted({*files.images, *self.entries}), self.splits)
+        self.findings = unlisted([*files.images, *self.entries], self.splits)
 
     def _splits_by_name(self, ids: Dict[str, List[str]]) -> Dict[str, List[str]]:
         splits: Dict[str, List[str]] = {}

@@ -3,8 +3,9 @@ from pathlib import Path
 from typing import Dict, List, Optional
 
 from ..record import LabelError, Reader
+from ..report import unlisted
 from .files import FolderFiles
-from .splits import find_splits, unlisted
+from .splits import find_splits
 
 
 class PairsReader(Reader):

@@ -5,13 +5,13 @@ from typing import Dict, List, NamedTuple, Optional, Sequence
 
 from ..reading import read_id_list
 from ..record import ConversionError, LabelError
-from ..report import Finding, Report
 from ..split import seeded_split
 from .files import FolderFiles
 
 WORDS = dict(train='train', training='train', trainval='train', val='val', valid='val',
              validation='val', test='test', testing='test')
 LIST_FOLDERS = ('', 'ImageSets/Main', 'ImageSets')
+LISTS = ('train.txt', 'val.txt', 'test.txt', 'trainval.txt')
 
 
 class FolderSplits(NamedTuple):
@@ -77,18 +77,11 @@ def find_splits(files: FolderFiles, ids: Sequence[str], lists: Optional[Path],
     return FolderSplits(splits, troubles)
 
 
-def unlisted(ids: Sequence[str], splits: Dict[str, List[str]]) -> List[Finding]:
-    """Returns a finding for each image that is in no split."""
-    used = {image_id for named in splits.values() for image_id in named}
-    return [Finding(Report.UNLISTED, image_id) for image_id in ids if image_id not in used]
-
-
 def _find_lists(root: Path, lists: Optional[Path]) -> List[Path]:
     folders = [lists] if lists else [root / name for name in LIST_FOLDERS]
     for folder in folders:
-        found = [folder / f'{name}.txt' for name in ('train', 'val', 'test')
-                 if (folder / f'{name}.txt').is_file()]
-        whole = folder / 'trainval.txt'
+        *parts, whole = (folder / name for name in LISTS)
+        found = [path for path in parts if path.is_file()]
         if whole.is_file() and not any(path.stem == 'train' for path in found):
             found.append(whole)
         if found:

@@ -3,12 +3,13 @@ from pathlib import Path, PurePosixPath
 from typing import List, Optional, Sequence
 
 from ..images import read_image_size
-from ..reading import read_label_text, read_lines
+from ..reading import read_lines
 from ..record import ConversionError, Record
 from ..report import Finding, Report
-from ..yolo import parse_yolo
+from ..yolo import read_yolo
 from .files import FolderFiles, find_first
 from .pairs import PairsReader
+from .splits import LIST_FOLDERS, LISTS
 
 
 class YOLOFolderReader(PairsReader):
@@ -30,7 +31,12 @@ class YOLOFolderReader(PairsReader):
 
     def __init__(self, files: FolderFiles, classes: Optional[Sequence[str]],
                  lists: Optional[Path], seed: int) -> None:
-        super().__init__(files, yolo_labels(files), lists, seed)
+        labels = yolo_labels(files)
+        super().__init__(files, labels, lists, seed)
+        self.findings += [
+            Finding(Report.UNUSED, path.as_posix()) for path in _texts(files)
+            if path.as_posix() not in labels
+            and (lists is None or not (self.root / path).parent.samefile(lists))]
         names = find_first(self.root, 'classes.txt', 'obj.names')
         if classes is None and names is None:
             raise ConversionError(f'{self.root}: no classes.txt; put the class names there, one '
@@ -44,14 +50,20 @@ class YOLOFolderReader(PairsReader):
         label = self.label_of.get(image_id)
         if label is None:
             return Record(image_id, image_id, *size, [], [Finding(Report.UNLABELLED, image_id)])
-        boxes = parse_yolo(read_label_text(self.root, label), label, self.classes, *size)
+        boxes = read_yolo(self.root, label, self.classes, *size)
         return Record(image_id, label, *size, boxes, [])
 
 
 def yolo_labels(files: FolderFiles) -> List[str]:
     """Returns the text files of folders in which at least one has an image."""
-    texts = [PurePosixPath(label) for label in files.with_suffix('.txt')]
-    texts = [path for path in texts if path.name not in ('classes.txt', 'train.txt', 'val.txt',
-                                                         'test.txt', 'trainval.txt')]
+    texts = _texts(files)
     folders = {path.parent for path in texts if files.images_of_label(path.as_posix())}
     return [path.as_posix() for path in texts if path.parent in folders]
+
+
+def _texts(files: FolderFiles) -> List[PurePosixPath]:
+    """The text files that may be labels: no class names, no lists where lists are looked for."""
+    texts = [PurePosixPath(label) for label in files.with_suffix('.txt')]
+    known = {f'{folder}/{name}'.lstrip('/') for folder in LIST_FOLDERS for name in LISTS}
+    return [path for path in texts
+            if path.name != 'classes.txt' and path.as_posix() not in known]

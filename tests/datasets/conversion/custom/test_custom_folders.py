@@ -79,7 +79,8 @@ def test_yolo_with_split_folders(yolo):
 def test_yolo_image_without_label_is_empty_and_noted(yolo):
     (yolo / 'labels/train/b.txt').unlink()
     report = convert(opened(yolo), yolo / 'converted')
-    assert (report.images, report.boxes, report.counts) == (3, 2, {Report.UNLABELLED: 1})
+    assert (report.images, report.boxes, report.counts) == (
+        3, 2, {Report.UNUSED: 1, Report.UNLABELLED: 1})
 
 
 def test_coco_with_a_json_per_split(tmp_path):
@@ -169,3 +170,11 @@ def test_links_to_folders_are_followed(voc, tmp_path_factory):
     (voc / 'JPEGImages').rename(elsewhere)
     (voc / 'JPEGImages').symlink_to(elsewhere)
     assert len(opened(voc).label_of) == 8
+
+
+def test_yolo_image_named_as_a_list(yolo):
+    """Lists lie in known places; elsewhere such a name is a label's."""
+    put(yolo, 'images/train/test.jpg')
+    (yolo / 'labels/train/test.txt').write_text('0 .5 .5 .5 .5\n')
+    report = convert(opened(yolo), yolo / 'converted')
+    assert (report.images, report.counts) == (4, {Report.UNUSED: 1})
