@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope='session')
 def shared_data():
-    """Returns a function that finds a real data set by name, and skips the test where it is absent."""
+    """Returns a function that finds a real data set by name; where it is absent, it skips."""
     root = Path(os.environ.get('MMFREEZE_TEST_DATA', ROOT.parent / 'shared' / 'data'))
 
     def find(name: str) -> Path:

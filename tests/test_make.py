@@ -29,8 +29,8 @@ def test_opencv_needs_no_libgl():
     assert cv2.version.headless
 
 
-@pytest.mark.parametrize('target, ends_with', [('train', 'tools/train.py configs/vitdet_afa_toy.py'),
-                                               ('test', 'tests')])
+@pytest.mark.parametrize('target, ends_with', [
+    ('train', 'tools/train.py configs/vitdet_afa_toy.py'), ('test', 'tests')])
 def test_each_target_sets_up_by_itself_and_says_what_it_costs(make, target, ends_with):
     text = make(target)
     assert text.index('3.0 GB to download') < text.index('pip install')

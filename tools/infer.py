@@ -17,7 +17,7 @@ import mmcv
 from mmdet.apis import DetInferencer
 from mmdet.apis.det_inferencer import IMG_EXTENSIONS
 
-from mmfreeze.datasets.conversion import LabelError
+from mmfreeze.datasets.conversion import LabelError, read_lines
 from mmfreeze.datasets.conversion.images import decode_image
 from mmfreeze.evaluation.detections import coco_detections
 from mmfreeze.utils.cli import config_parser, fail, load_config, one_line_errors, require_checkpoint
@@ -35,19 +35,19 @@ def find_images(source: Path) -> List[Path]:
         list[Path]: Absolute paths without ``..``, whether they exist or not.
 
     Raises:
-        ValueError: There is nothing, or no image in it.
+        ValueError: There is nothing, or no image in the folder.
+        ConversionError: The list is empty or not in UTF-8.
     """
     if source.is_dir():
         images = sorted(path for path in source.rglob('*')
                         if path.suffix.lower() in IMG_EXTENSIONS)
     elif source.suffix.lower() == '.txt' and source.is_file():
-        lines = source.read_text(encoding='utf-8-sig').splitlines()
-        images = [source.parent / line.strip() for line in lines if line.strip()]
+        images = [source.parent / line for line in read_lines(source, 'images')]
     elif source.is_file():
         images = [source]
     else:
         raise ValueError(f'there is no image, folder or list {source}')
-    if not images:
+    if not images:  # a folder without any
         raise ValueError(f'{source} names no image; known are {" ".join(IMG_EXTENSIONS)}')
     return [Path(os.path.abspath(path)) for path in images]
 
@@ -78,7 +78,7 @@ def main() -> None:
                 decode_image(root, name)  # OpenCV would fill what is missing with grey
                 result = inferencer(str(path), return_datasamples=True, return_vis=True,
                                     pred_score_thr=args.score_thr)
-            except (LabelError, AssertionError) as error:  # the second is mmcv's, of a codec it lacks
+            except (LabelError, AssertionError) as error:  # mmcv's assert: a codec is missing
                 refused.append(str(error))
                 continue
             found[name] = result['predictions'][0]

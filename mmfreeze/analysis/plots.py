@@ -42,8 +42,8 @@ def plot_freezing(runs: Sequence[RunRecord], path: Union[str, Path]) -> None:
         lower.set_xlabel('epoch')
     axes[0, 0].set_ylabel('layer (0 = input)')
     axes[1, 0].set_ylabel('training / s')
-    figure.legend(handles=[Patch(color=TRAINED, label='trained'), Patch(color=FROZEN, label='frozen')],
-                  loc='outside lower center', ncols=2, frameon=False)
+    handles = [Patch(color=TRAINED, label='trained'), Patch(color=FROZEN, label='frozen')]
+    figure.legend(handles=handles, loc='outside lower center', ncols=2, frameon=False)
     _save(figure, path)
 
 

@@ -4,7 +4,7 @@ from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 from mmdet.models.backbones.pvt import AbsolutePositionEmbedding
 from torch import nn
 
-from mmfreeze.freezing import LayerStack, declared_layers
+from mmfreeze.freezing import LayerStack, declared_layers, match_layers
 
 Names = Tuple[str, ...]
 
@@ -23,24 +23,26 @@ def build_stack(model: nn.Module, patterns: Optional[Sequence[str]] = None) -> L
     Raises:
         ValueError: The order cannot be known, or a pattern matches nothing.
     """
-    if patterns is None:
-        return LayerStack(model, known_layers(model))
-    return LayerStack.build(model, patterns)
+    return LayerStack(model, known_layers(model, patterns))
 
 
-def known_layers(model: nn.Module) -> List[Names]:
+def known_layers(model: nn.Module, patterns: Optional[Sequence[str]] = None) -> List[Names]:
     """Names the layers of a detector, without a look at what of them is trainable.
 
     Args:
         model (nn.Module): The detector itself, not a distributed wrapper of it.
+        patterns (Sequence[str], optional): As for :func:`build_stack`.
 
     Returns:
         list[tuple[str, ...]]: Of each layer, input first, the dotted names that it consists of:
-        those that a submodule declares by ``ordered_layers()``, else those of ``LAYER_ORDERS``.
+        those of the patterns, if there are any; else those that a submodule declares by
+        ``ordered_layers()``; else those of ``LAYER_ORDERS``.
 
     Raises:
-        ValueError: The order cannot be known.
+        ValueError: The order cannot be known, or a pattern matches nothing.
     """
+    if patterns is not None:
+        return match_layers(model, patterns)
     backbone = getattr(model, 'backbone', None)
     order = LAYER_ORDERS.get(_qualified_name(type(backbone)))
     declares = any(hasattr(module, 'ordered_layers') for module in model.modules())

@@ -74,7 +74,7 @@ class LayerStack:
         """
         if patterns is None:
             return cls(model, declared_layers(model))
-        return cls(model, _match(model, patterns))
+        return cls(model, match_layers(model, patterns))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -196,7 +196,19 @@ def is_part_of(param: str, names: Iterable[str]) -> bool:
     return any(param == name or param.startswith(name + '.') for name in names)
 
 
-def _match(model: nn.Module, patterns: Sequence[str]) -> List[Names]:
+def match_layers(model: nn.Module, patterns: Sequence[str]) -> List[Names]:
+    """The layers that name patterns mean, see :meth:`LayerStack.build`.
+
+    Args:
+        model (nn.Module): Any model.
+        patterns (Sequence[str]): Names, input first, in which each ``*`` stands for a number.
+
+    Returns:
+        list[tuple[str, ...]]: Names relative to ``model``, input first.
+
+    Raises:
+        ValueError: A pattern matches nothing, or no layer follows a name without ``*``.
+    """
     if isinstance(patterns, str):
         raise ValueError(f'layers must be a list of names, but is the string {patterns!r}')
     known = [name for name, _ in model.named_modules()] + [n for n, _ in model.named_parameters()]

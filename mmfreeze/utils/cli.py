@@ -1,4 +1,4 @@
-"""What the command-line tools share: one clear line for whatever goes wrong before the work begins."""
+"""What the command-line tools share: arguments, and one clear line for whatever goes wrong."""
 import argparse
 import gc
 import os
@@ -64,8 +64,8 @@ def one_line_errors(work_dir: Optional[Path] = None) -> Iterator[None]:
     """Reports an error raised inside as one line.
 
     Args:
-        work_dir (Path, optional): An existing folder that takes the traceback, as ``error_rank0.log``.
-            Defaults to None: the traceback is not kept.
+        work_dir (Path, optional): An existing folder that takes the traceback, as
+            ``error_rank0.log``. Defaults to None: the traceback is not kept.
     """
     try:
         yield
@@ -121,7 +121,8 @@ def require_checkpoint(path: str) -> None:
         raise FileNotFoundError(f'there is no checkpoint {path}')
 
 
-def load_config(path: str, options: Optional[dict] = None, work_dir: Optional[str] = None) -> Config:
+def load_config(path: str, options: Optional[dict] = None,
+                work_dir: Optional[str] = None) -> Config:
     """Reads a config as MMDetection's tools do.
 
     Args:

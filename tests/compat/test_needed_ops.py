@@ -29,6 +29,11 @@ def test_lacking_ops_are_named(stand_in):
     assert {'carafe_forward', 'carafe_backward'} <= set(lacking['CARAFEPack'])
 
 
+def test_a_mode_that_is_lacking(stand_in):
+    assert lacking_ops(nn.Sequential(RoIAlign(7, pool_mode='max'))) == {
+        'RoIAlign': ["roi_align with pool_mode='max'"]}
+
+
 def test_an_op_that_the_stand_in_gains_is_lacking_no_more(stand_in):
     for op in lacking_ops(model())['CARAFEPack']:
         setattr(stand_in, op, lambda: None)

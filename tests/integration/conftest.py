@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def call(tmp_path):
-    """Returns a function that runs ``python ROOT/tools/...`` in ``tmp_path`` and gives its output."""
+    """Returns a function that runs a tool in ``tmp_path`` and gives its output."""
     def run(tool, *args):
         done = subprocess.run(
             [sys.executable, ROOT / 'tools' / tool, *map(str, args)], cwd=tmp_path, text=True,

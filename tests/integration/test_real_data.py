@@ -63,10 +63,12 @@ def test_dior_at_full_size(shared_data, tmp_path, call):
     call('dataset_converters/dior.py', 'data/dior')
     out = call('train.py', ROOT / 'configs/vitdet_afa_dior.py', '--cfg-options', *FEW_IMAGES,
                'model.backbone.init_cfg=None', 'train_dataloader.batch_size=1',
-               'model.train_cfg.rcnn.sampler.num=64', 'train_cfg.max_epochs=1', 'train_cfg.val_begin=2',
+               'model.train_cfg.rcnn.sampler.num=64', 'train_cfg.max_epochs=1',
+               'train_cfg.val_begin=2',
                'default_hooks.logger.interval=1')
     assert '12 freezable layers' in out and 'loss_bbox' in out
     call('test.py', ROOT / 'configs/vitdet_afa_dior.py',
          'work_dirs/vitdet_afa_dior/epoch_1.pth', '--cfg-options', *FEW_IMAGES)
-    metrics = json.loads(next((tmp_path / 'work_dirs/vitdet_afa_dior').glob('*/*.json')).read_text())
+    path = next((tmp_path / 'work_dirs/vitdet_afa_dior').glob('*/*.json'))
+    metrics = json.loads(path.read_text())
     assert 0 <= metrics['coco/bbox_mAP_50'] <= 1 and 'coco/AR@10' in metrics

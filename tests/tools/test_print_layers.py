@@ -56,6 +56,7 @@ def test_ops_that_are_lacking(run_tool):
     result = run_tool(TOOL, MMDET / 'carafe/faster-rcnn_r50_fpn-carafe_1x_coco.py',
                       '--size', '64', '64')
     assert 'CARAFEPack needs an mmcv that was compiled, for carafe_backward' in result.out
+    assert 'the carafe configs)' in result.out
 
 
 def test_backbone_that_cannot_be_counted(run_tool):

@@ -1,4 +1,4 @@
-"""Draws images of a config's data set with their boxes: for training as augmented, else as they are.
+"""Draws images of a config's data set with their boxes; those for training as augmented.
 
 Example: python tools/analysis_tools/browse_dataset.py configs/vitdet_afa_dior.py --out browsed
 """

@@ -1,6 +1,7 @@
 """Draws which layers were frozen in which epoch of one or more runs.
 
-Example: python tools/analysis_tools/plot_freezing.py work_dirs/vitdet_{base,lfa,afa}_toy --out freezing.png
+Example: python tools/analysis_tools/plot_freezing.py work_dirs/vitdet_{base,lfa,afa}_toy \\
+    --out freezing.png
 """
 import argparse
 import sys
@@ -19,7 +20,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('work_dirs', nargs='+', metavar='WORK_DIR', help='work dirs of runs')
-    parser.add_argument('--out', required=True, metavar='FILE', help='picture to write (png, svg, pdf)')
+    parser.add_argument('--out', required=True, metavar='FILE',
+                        help='picture to write (png, svg, pdf)')
     args = parser.parse_args()
     with one_line_errors():
         plot_freezing([read_timeline(work_dir) for work_dir in args.work_dirs], args.out)

@@ -16,6 +16,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmfreeze.compat.needed_ops import lacking_ops
+from mmfreeze.compat.ops.refusal import user_of
 from mmfreeze.engine.layer_orders import build_stack
 from mmfreeze.freezing.cost import forward_flops
 from mmfreeze.utils.cli import config_parser, load_config, one_line_errors
@@ -38,8 +39,10 @@ def describe(model: nn.Module, layers: Optional[Sequence[str]], size: Tuple[int,
                      f'{sum(flops) / 1e9:.1f} (a multiplication and an addition count as two)')
     except (NotImplementedError, RuntimeError) as error:
         notes.append(f'forward FLOPs are not known: {str(error).splitlines()[0]}')
-    notes += [f'{kind} needs an mmcv that was compiled, for {", ".join(ops)}'
-              for kind, ops in lacking_ops(model).items()]
+    for kind, ops in lacking_ops(model).items():
+        user = user_of(ops[0])
+        notes.append(f'{kind} needs an mmcv that was compiled, for {", ".join(ops)}' +
+                     (f' ({user})' if user else ''))
     return '\n'.join([stack.describe(flops), *notes])
 
 

@@ -1,5 +1,5 @@
 """What is said where one of mmcv's compiled ops has no stand-in, and who needs it."""
-from typing import Callable, NoReturn
+from typing import Callable, NoReturn, Optional
 
 # Beginning of an op's name -> what of mmdet (or of its relatives) calls it.
 NEEDED_BY = {
@@ -17,6 +17,15 @@ NEEDED_BY = {
     'roi_pool': "roi_layer=dict(type='RoIPool')",
     'roi_align with': "roi_layer=dict(type='RoIAlign', pool_mode='max')",
 }
+
+
+# As it is called where it is refused; ``NEEDED_BY`` knows the beginning.
+MAX_ALIGN = "roi_align with pool_mode='max'"
+
+
+def user_of(op: str) -> Optional[str]:
+    """Returns which models need an op, in words; None if that is not known."""
+    return next((user for prefix, user in NEEDED_BY.items() if op.startswith(prefix)), None)
 
 
 def unavailable(name: str) -> Callable[..., NoReturn]:
@@ -41,8 +50,8 @@ def refuse(what: str) -> NoReturn:
     Raises:
         NotImplementedError: Always; it says what needs the op and how to compile mmcv.
     """
-    users = [user for prefix, user in NEEDED_BY.items() if what.startswith(prefix)]
-    needed = f' ({users[0]})' if users else ''
+    user = user_of(what)
+    needed = f' ({user})' if user else ''
     # Without build isolation the build sees torch and compiles; a cached wheel has no ops in it.
     raise NotImplementedError(
         f'{what} is one of mmcv\'s compiled ops{needed}, this mmcv has none, and mmfreeze does not '

@@ -3,7 +3,7 @@ import torch
 import torchvision
 from torch import Tensor
 
-from .refusal import refuse
+from .refusal import MAX_ALIGN, refuse
 from .working_dtype import working_dtype
 
 _AVERAGE = 1  # mmcv's code for pool_mode='avg'
@@ -32,7 +32,7 @@ def roi_align_forward(input: Tensor, rois: Tensor, output: Tensor, argmax_y: Ten
         NotImplementedError: ``pool_mode`` is max.
     """
     if pool_mode != _AVERAGE:
-        refuse("roi_align with pool_mode='max'")
+        refuse(MAX_ALIGN)
     dtype = working_dtype(input, rois)
     output.copy_(
         torchvision.ops.roi_align(

@@ -91,7 +91,7 @@ def convert(reader: Reader, out_dir: Union[str, Path], on_error: str = 'fail',
 def _note_repeated(name: str, splits: Mapping[str, Sequence[str]], report: Report) -> None:
     """Notes images that a split lists twice, and those that are held out by a later split too.
 
-    What is held out from training is val and test; from val (of which DIOR's trainval is made) test.
+    Val and test are held out from training; test also from val, which DIOR's trainval takes in.
     """
     report.findings += [Finding(Report.REPEATED, f'{name}: {image_id}')
                         for image_id, times in Counter(splits[name]).items() if times > 1]

@@ -14,10 +14,10 @@ class LayerGroupsConstructor(DefaultOptimWrapperConstructor):
     """Makes one pair of parameter groups (with and without weight decay) for each layer.
 
     The layers are those that the model's backbone declares by ``ordered_layers()``, or that are
-    known of it, the same that freezing reads. Of L layers, layer l learns with ``lr * layer_decay ** (L - l)``, so the last
-    one with ``lr * layer_decay``; everything that is in no layer (neck, heads) with ``lr`` itself.
-    That is detectron2's rule for ViTDet, but for the embeddings: they belong to layer 0 here and
-    are one step below block 0 there.
+    known of it, the same that freezing reads. Of L layers, layer l learns with
+    ``lr * layer_decay ** (L - l)``, so the last one with ``lr * layer_decay``; everything that is
+    in no layer (neck, heads) with ``lr`` itself. That is detectron2's rule for ViTDet, but for the
+    embeddings: they belong to layer 0 here and are one step below block 0 there.
 
     There is no weight decay on one-dimensional parameters (norms, biases) and on the absolute
     position table ``pos_embed``. Relative position tables decay. detectron2's ViTDet exempts norms
@@ -32,19 +32,22 @@ class LayerGroupsConstructor(DefaultOptimWrapperConstructor):
     Args:
         optim_wrapper_cfg (dict): Config of the optimizer wrapper; its ``optimizer`` gives ``lr``.
         paramwise_cfg (dict, optional): ``layer_decay`` (float), in (0, 1]. Defaults to None, which
-            means 1: groups by layer, equal rates.
+            means 1: groups by layer, equal rates. ``layers`` (list[str]): name patterns, as
+            ``LayerFreezingHook`` takes them, for a backbone whose order is not known.
 
     Raises:
-        ValueError: A setting is unknown, out of range or missing, or the order of layers is not known.
+        ValueError: A setting is unknown, out of range or missing, or the layers' order is not
+            known.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: Optional[dict] = None) -> None:
         # Never empty: without paramwise options the base class would make a single group.
         super().__init__(optim_wrapper_cfg, {'layer_decay': 1., **(paramwise_cfg or {})})
-        unknown = sorted(set(self.paramwise_cfg) - {'layer_decay'})
+        unknown = sorted(set(self.paramwise_cfg) - {'layer_decay', 'layers'})
         if unknown:
             raise ValueError(f'optim_wrapper.paramwise_cfg: LayerGroupsConstructor does not know '
-                             f'{", ".join(unknown)}; it takes layer_decay only')
+                             f'{", ".join(unknown)}; it takes layer_decay and layers')
+        self.layers = self.paramwise_cfg.get('layers')
         self.layer_decay = self.paramwise_cfg['layer_decay']
         if not 0 < self.layer_decay <= 1:
             raise ValueError(f'optim_wrapper.paramwise_cfg.layer_decay={self.layer_decay} is not '
@@ -63,7 +66,7 @@ class LayerGroupsConstructor(DefaultOptimWrapperConstructor):
         Raises:
             ValueError: The model's layers are not known, or a parameter is in two of them.
         """
-        layers = known_layers(module)
+        layers = known_layers(module, self.layers)
         num_layers = len(layers)
         groups: Dict[Tuple[int, bool], dict] = {}
         for name, param in module.named_parameters():

@@ -184,7 +184,7 @@ def test_sigterm_while_waiting_for_a_worker(tmp_path):
 
 
 def fork(run):
-    """Calls a function in a process, and process group, of its own, and ends that with its status."""
+    """Calls a function in a process (and group) of its own, which ends with its status."""
     child = os.fork()
     if child:
         return child

@@ -164,8 +164,17 @@ def test_registered():
     assert OPTIM_WRAPPER_CONSTRUCTORS.get('LayerGroupsConstructor') is LayerGroupsConstructor
 
 
+def test_named_layers():
+    model = nn.Module()
+    model.blocks = nn.ModuleList(nn.Linear(2, 2) for _ in range(3))
+    model.head = nn.Linear(2, 2)
+    table = settings(model, build(model, dict(layer_decay=.5, layers=['blocks.*'])))
+    assert table['blocks.0.weight'] == pytest.approx((.0125, .05, 0))
+    assert table['head.bias'] == pytest.approx((.1, 0, 3))
+
+
 def test_known_order_of_a_backbone_of_mmdet():
-    """It declares nothing; the order is the one that freezing knows, the stem in the first block."""
+    """It declares nothing; the order is the one that freezing knows."""
     from mmdet.models.backbones import ResNet
     model = nn.Module()
     model.backbone = ResNet(18, stem_channels=8, base_channels=8, frozen_stages=-1)

@@ -59,7 +59,8 @@ def test_geometric_limits_at_twelve_layers():
 def test_geometric_at_few_layers_and_whole_numbers():
     assert max(trajectory(GeometricFreezing(), 4, 50)) == 3
     assert trajectory(GeometricFreezing(alpha=.5, interval=1), 8, 5) == [0, 4, 6, 7, 8]
-    assert trajectory(GeometricFreezing(alpha=.5, interval=2, max_frozen=5), 8, 5) == [0, 0, 4, 4, 5]
+    policy = GeometricFreezing(alpha=.5, interval=2, max_frozen=5)
+    assert trajectory(policy, 8, 5) == [0, 0, 4, 4, 5]
 
 
 def test_static_and_none():
