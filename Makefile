@@ -71,7 +71,7 @@ results: $(READY) $(TOY)  ## Train without freezing, with LFA and with AFA, and 
 	$(RUN) tools/analysis_tools/plot_freezing.py $(TOY_RUNS) --out docs/images/freezing_toy.png
 
 test: $(READY)  ## Run the tests.
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/integration tests
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 soak: $(READY)  ## Kill small runs at a hundred moments and compare what they end with.
 	MMFREEZE_KILLS=100 OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 tests/engine/exact/test_kill_and_resume.py

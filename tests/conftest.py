@@ -67,6 +67,9 @@ def _seeded():
 
 
 def pytest_collection_modifyitems(items):
+    # Two processes share the files: the longest begin first, or one would wait for the other.
+    items.sort(key=lambda item: ('test_real_data' not in item.path.stem,
+                                 'integration' not in item.path.parts))
     if torch.cuda.is_available():
         return
     for item in items:

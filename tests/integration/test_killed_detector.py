@@ -77,7 +77,7 @@ def test_killed_and_resumed(number, workers, train, whole):
     newest = Path((train.root / name / 'last_checkpoint').read_text())
     newest.write_bytes(newest.read_bytes()[:-1000])
     out = train(name, workers, '--resume')
-    assert f'warning: {newest} is damaged or truncated' in out
+    assert f'warning: {name}/{newest.name} is damaged or truncated' in out
     resumed_weights, resumed_record = result(train.root / name)
     assert resumed_record == record
     assert resumed_weights.keys() == weights.keys()
