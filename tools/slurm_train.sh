@@ -1,15 +1,5 @@
 #!/usr/bin/env bash
 # Trains through Slurm.
 # usage: [GPUS=8] [GPUS_PER_NODE=8] [CPUS_PER_TASK=5] [SRUN_ARGS=...] tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [ARGS OF train.py]
-set -euo pipefail
-if [ $# -lt 4 ]; then sed -n '2,3s/^# //p' "$0" >&2; exit 2; fi
-partition=$1 job_name=$2 config=$3 work_dir=$4
-shift 4
-gpus=${GPUS:-8}
-per_node=${GPUS_PER_NODE:-$((gpus < 8 ? gpus : 8))}
-# SRUN_ARGS holds several words.
-# shellcheck disable=SC2086
-exec srun --partition="$partition" --job-name="$job_name" \
-  --ntasks="$gpus" --ntasks-per-node="$per_node" --gres="gpu:$per_node" \
-  --cpus-per-task="${CPUS_PER_TASK:-5}" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
-  python -u "$(dirname "$0")/train.py" "$config" --work-dir "$work_dir" --launcher slurm "$@"
+source "$(dirname "$0")/slurm.sh"
+launch train.py "$1" --work-dir "$2" --launcher slurm "${@:3}"
