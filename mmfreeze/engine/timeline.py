@@ -24,6 +24,7 @@ class Timeline:
         self.decisions: List[Dict[str, Any]] = []
         self.epochs: List[Dict[str, Any]] = []
         self.validations: List[Dict[str, Any]] = []
+        self.fills: List[Dict[str, Any]] = []
 
     def add_decision(self, iteration: int, epoch: int, num_frozen: int, **details: Any) -> None:
         """Notes a decision.
@@ -62,10 +63,27 @@ class Timeline:
         self.validations.append(dict(iteration=iteration, epoch=epoch, metrics=dict(metrics)))
         self._write()
 
+    def add_fill(self, iteration: int, from_layer: int, to_layer: int, samples: int, bytes: int,
+                 seconds: float) -> None:
+        """Notes that the frozen-feature store was filled.
+
+        Args:
+            iteration (int): Iterations completed.
+            from_layer (int): Number of layers behind which the features lay that it was filled
+                from; 0 for images.
+            to_layer (int): Number of layers whose output it holds now.
+            samples (int): Number of samples that were computed.
+            bytes (int): What it takes.
+            seconds (float): Wall clock; it is part of the epoch's ``train_seconds`` too.
+        """
+        self.fills.append(dict(iteration=iteration, from_layer=from_layer, to_layer=to_layer,
+                               samples=samples, bytes=bytes, seconds=round(seconds, 4)))
+        self._write()
+
     def state_dict(self) -> Dict[str, Any]:
         """The record so far, as plain types."""
         return dict(decisions=list(self.decisions), epochs=list(self.epochs),
-                    validations=list(self.validations))
+                    validations=list(self.validations), fills=list(self.fills))
 
     def load_state_dict(self, state: Dict[str, Any], iteration: int) -> None:
         """Takes up an earlier record; what came after it is no longer part of the run.
@@ -77,6 +95,7 @@ class Timeline:
         self.decisions = list(state['decisions'])
         self.epochs = list(state['epochs'])
         self.validations = list(state['validations'])
+        self.fills = list(state['fills'])
         self._keep_validation_after_checkpoint(iteration)
         self._write()
 

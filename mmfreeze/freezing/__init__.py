@@ -1,10 +1,12 @@
 """The heart: layers, signals and policies. Imports torch, nothing of MMEngine or MMDetection."""
+from .cut import PrefixCut
 from .layers import LayerStack, declared_layers, is_part_of, match_layers
 from .policies import (AdaptiveFreezing, Clock, Decision, FreezePolicy, GeometricFreezing,
-                       LinearFreezing, NoFreezing, SchedulePolicy, StaticFreezing)
-from .signals import GradNorm
+                       LearnAndDrop, LinearFreezing, NoFreezing, SchedulePolicy, StaticFreezing)
+from .signals import GradNorm, WeightChange
+from .store import FeatureStore
 
-__all__ = ['AdaptiveFreezing', 'Clock', 'Decision', 'FreezePolicy', 'GeometricFreezing',
-           'GradNorm', 'LayerStack', 'LinearFreezing', 'NoFreezing', 'SchedulePolicy',
-           'StaticFreezing', 'declared_layers', 'is_part_of',
-           'match_layers']
+__all__ = ['AdaptiveFreezing', 'Clock', 'Decision', 'FeatureStore', 'FreezePolicy',
+           'GeometricFreezing', 'GradNorm', 'LayerStack', 'LearnAndDrop', 'LinearFreezing',
+           'NoFreezing', 'PrefixCut', 'SchedulePolicy', 'StaticFreezing', 'WeightChange',
+           'declared_layers', 'is_part_of', 'match_layers']

@@ -125,3 +125,65 @@ class GradNorm:
             squares = torch.stack(torch._foreach_norm(grads)).double().square()
             norms.index_add_(0, self._layer_of, squares)
         return norms.sqrt()
+
+
+class WeightChange:
+    """How much the layers' parameters change from one decision to the next.
+
+    ``s = ||now - before|| / ||before||`` for each layer, over all its parameters. It takes a second
+    copy of those that still train, and nothing in an iteration.
+
+    Source: Learn&Drop (Cruciata et al.) scores the change of each layer's parameters; the formula
+    is a **reconstruction**.
+
+    Args:
+        stack (LayerStack): The layers; those already frozen are left out.
+    """
+
+    def __init__(self, stack: LayerStack) -> None:
+        self.stack = stack
+        self._before: Dict[int, List[Tensor]] = {}
+        self.reset()
+
+    @torch.no_grad()
+    def read(self, all_reduce: Callable[[Tensor], Any] = lambda stats: None
+             ) -> List[Optional[float]]:
+        """The change since the last reset.
+
+        Args:
+            all_reduce (Callable): Averages a tensor of shape (len(stack),) in place over the
+                ranks. Defaults to doing nothing.
+
+        Returns:
+            list[float | None]: A number for each layer, None for frozen ones. Of a layer that was
+            all zeros it is 1 if it changed, else 0.
+        """
+        frozen = self.stack.num_frozen
+        device = self.stack.params[0][0].device
+        stats = torch.zeros(len(self.stack), dtype=torch.float64, device=device)
+        for layer in range(frozen, len(self.stack)):
+            before = self._before[layer]
+            change = _norm(torch._foreach_sub(self.stack.params[layer], before))
+            size = _norm(before)
+            stats[layer] = torch.where(size > 0, change / size, (change > 0).double())
+        all_reduce(stats)
+        return [None] * frozen + stats.tolist()[frozen:]
+
+    def reset(self) -> None:
+        """Compares with the parameters as they are now from now on."""
+        self._before = {layer: [p.detach().clone() for p in self.stack.params[layer]]
+                        for layer in range(self.stack.num_frozen, len(self.stack))}
+
+    def state_dict(self) -> Dict[str, Any]:
+        """The parameters to compare with, as tensors on the CPU."""
+        return dict(before={i: [t.cpu() for t in params] for i, params in self._before.items()})
+
+    def load_state_dict(self, state: Dict[str, Any]) -> None:
+        """Takes up the state of :meth:`state_dict`."""
+        for layer, params in state['before'].items():
+            self._before[layer] = [t.to(p) for t, p in zip(params, self.stack.params[layer])]
+
+
+def _norm(tensors: List[Tensor]) -> Tensor:
+    """Frobenius norm over several tensors, in double precision."""
+    return torch.stack(torch._foreach_norm(tensors)).double().norm()

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmfreeze.freezing import GradNorm, LayerStack
+from mmfreeze.freezing import GradNorm, LayerStack, WeightChange
 
 
 @pytest.fixture
@@ -127,3 +127,60 @@ def test_ranks_are_averaged(stack):
 def test_unknown_accumulation_is_named(stack):
     with pytest.raises(ValueError, match='accumulate'):
         GradNorm(stack, 'max')
+
+
+def change_weights(stack):
+    """Moves all parameters at random; returns ||now - before|| / ||before|| of each layer."""
+    ratios = []
+    with torch.no_grad():
+        for params in stack.params:
+            before = torch.cat([p.double().flatten() for p in params])
+            for param in params:
+                param += .1 * torch.randn_like(param)
+            now = torch.cat([p.double().flatten() for p in params])
+            ratios.append(((now - before).norm() / before.norm()).item())
+    return ratios
+
+
+def test_relative_change_of_weights(stack):
+    signal = WeightChange(stack)
+    for _ in range(3):
+        assert signal.read() != pytest.approx(expected := change_weights(stack), rel=1e-5)
+        assert signal.read() == pytest.approx(expected, rel=1e-5)
+        signal.reset()
+    assert signal.read() == [0.] * 4
+
+
+def test_changes_of_frozen_layers_are_left_out(stack):
+    signal = WeightChange(stack)
+    stack.freeze(2)
+    assert signal.read()[:2] == [None] * 2
+    signal.reset()
+    assert sorted(signal.state_dict()['before']) == [2, 3]
+
+
+def test_a_layer_of_zeros(stack):
+    with torch.no_grad():
+        for layer in (0, 1):
+            for param in stack.params[layer]:
+                param.zero_()
+    signal = WeightChange(stack)
+    with torch.no_grad():
+        stack.params[1][0][0, 0] = 1e-3
+    assert signal.read() == [0., 1., 0., 0.]
+
+
+def test_changes_go_on_from_a_checkpoint(stack):
+    signal = WeightChange(stack)
+    first = change_weights(stack)
+    state = {k: {i: [t.clone() for t in v] for i, v in d.items()}
+             for k, d in signal.state_dict().items()}
+    resumed = WeightChange(stack)  # made when the weights have moved already
+    resumed.load_state_dict(state)
+    assert resumed.read() == signal.read() == pytest.approx(first, rel=1e-5)
+
+
+def test_ranks_agree_on_changes(stack):
+    signal = WeightChange(stack)
+    change_weights(stack)
+    assert signal.read(lambda stats: stats.fill_(.25)) == [.25] * 4

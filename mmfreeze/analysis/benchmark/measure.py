@@ -66,8 +66,8 @@ def measure_overhead(subject: Subject, repeats: int) -> Dict[str, Dict[str, floa
     Returns:
         dict: ``plain``: iteration time in seconds with median and quartiles; ``hook``: how much
         longer the second run takes than the first, ``signals``: the third than the second,
-        in percent of the plain median, with median and quartiles over the differences of
-        neighbours.
+        in percent of the plain median, with the median over the differences of neighbours and
+        the interval in which it lies with 95 % confidence.
     """
     subject.thawed()
     optimizer = subject.wrapper(freezing=False).optimizer
@@ -85,7 +85,8 @@ def measure_overhead(subject: Subject, repeats: int) -> Dict[str, Dict[str, floa
     base = median(seconds['plain'])
 
     def percent(name: str, before: str) -> Dict[str, float]:
-        return _spread([100 * (a - b) / base for a, b in zip(seconds[name], seconds[before])])
+        return _median_interval([100 * (a - b) / base
+                                 for a, b in zip(seconds[name], seconds[before])])
 
     return dict(plain=_spread(seconds['plain']), hook=percent('hook', 'plain'),
                 signals=percent('signals', 'hook'))
@@ -201,6 +202,13 @@ def _summary(frozen: List[Sample], ideal: List[Sample]) -> Dict[str, Any]:
 def _spread(values: Sequence[float]) -> Dict[str, float]:
     lower, middle, upper = np.percentile(values, (25, 50, 75)).tolist()
     return dict(median=middle, lower=lower, upper=upper)
+
+
+def _median_interval(values: Sequence[float]) -> Dict[str, float]:
+    """The median and its 95 % interval, from ranks: how many values lie below it is binomial."""
+    ordered, middle, reach = sorted(values), len(values) / 2, .98 * len(values) ** .5
+    return dict(median=median(values), lower=ordered[max(0, int(middle - reach))],
+                upper=ordered[min(len(values) - 1, int(middle + reach))])
 
 
 def _turned(items: Sequence, by: int) -> Tuple:

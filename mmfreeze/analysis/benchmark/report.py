@@ -54,9 +54,9 @@ def overhead_table(result: Dict[str, Any]) -> str:
     return '\n'.join([
         '| nothing frozen | time of an iteration |', '|---|--:|',
         f'| OptimWrapper of MMEngine, no hook (ms) | {_spread(overhead["plain"], 1e3, 1)} |',
-        f'| LayerFreezingHook and freezing wrapper, NoFreezing (% more) '
+        f'| LayerFreezingHook and freezing wrapper, NoFreezing (% more, 95 % interval) '
         f'| {_spread(overhead["hook"], 1, 2)} |',
-        f'| the signals of AdaptiveFreezing (% more than that) '
+        f'| the signals of AdaptiveFreezing (% more than that, 95 % interval) '
         f'| {_spread(overhead["signals"], 1, 2)} |'])
 
 

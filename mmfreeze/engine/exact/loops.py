@@ -36,6 +36,9 @@ class ExactLoopMixin:
         dataloader (dict): Config of the data loader.
         **kwargs: Those of MMEngine's loop.
 
+    Attributes:
+        dataset_cfg (dict): Config of the data set, without the wrapper that seeds its samples.
+
     Raises:
         ValueError: The data loader is built already, or checkpoints are not written by
             ``CrashSafeCheckpointHook``.
@@ -52,6 +55,7 @@ class ExactLoopMixin:
             raise ValueError(f"{type(self).__name__} needs default_hooks.checkpoint.type="
                              "'CrashSafeCheckpointHook'")
         self._checkpoints = found[0]
+        self.dataset_cfg = dataloader['dataset']
         super().__init__(runner, _seeded(dataloader, self.endless), **kwargs)
         if isinstance(runner._val_dataloader, dict):  # not built yet; there is no public way to it
             runner._val_dataloader.setdefault('worker_init_fn', OUTLIVES)

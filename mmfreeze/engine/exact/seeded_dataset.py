@@ -2,9 +2,13 @@
 from typing import Any, Union
 
 from mmdet.registry import DATASETS
+from mmengine.structures import BaseDataElement
 
 from .seeded_batch_sampler import Draw
 from .seeding import seeded
+
+# Under this name a sample's data element says which one it is.
+SAMPLE_INDEX = 'sample_index'
 
 
 @DATASETS.register_module()
@@ -13,7 +17,8 @@ class SeededDataset:
 
     The outermost wrapper: whatever is drawn inside (flips, crops, the partners of a mosaic) then
     follows from the seed, the batch and the index, in whichever worker and after whichever
-    interruption. Everything else is asked of the data set itself, and set there: hooks exchange
+    interruption. A sample that has a data element (``data_samples``) gets its index into its
+    meta information. Everything else is asked of the data set itself, and set there: hooks exchange
     its ``pipeline`` (``PipelineSwitchHook``).
 
     Transforms that remember earlier samples (``CachedMosaic``, ``CachedMixUp``) are beyond it.
@@ -29,10 +34,15 @@ class SeededDataset:
         return len(self.dataset)
 
     def __getitem__(self, index: Union[int, Draw]) -> Any:
-        if not isinstance(index, Draw):  # somebody who looks at the data, not the training
-            return self.dataset[index]
-        with seeded(*index.key, int(index)):
-            return self.dataset[int(index)]
+        if isinstance(index, Draw):
+            with seeded(*index.key, int(index)):
+                sample = self.dataset[int(index)]
+        else:  # somebody who looks at the data, not the training
+            sample = self.dataset[index]
+        element = sample.get('data_samples') if isinstance(sample, dict) else None
+        if isinstance(element, BaseDataElement):
+            element.set_metainfo({SAMPLE_INDEX: int(index)})
+        return sample
 
     def __getattr__(self, name: str) -> Any:
         # While it is unpickled there is no data set; and torch would ask that one for whole

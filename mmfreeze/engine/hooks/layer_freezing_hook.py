@@ -1,7 +1,7 @@
 """The hook that freezes layers: when to ask the policy, and what follows from its answer."""
 import time
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, Optional, Sequence, Union
 
 import mmengine.dist as dist
 import numpy as np
@@ -12,11 +12,12 @@ from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 
-from mmfreeze.freezing import Clock, FreezePolicy, GradNorm, NoFreezing
+from mmfreeze.freezing import Clock, FreezePolicy, GradNorm, NoFreezing, WeightChange
 
 from ..distributed import require_freezable, rewrap
 from ..layer_orders import build_stack
 from ..optimizers import GradSignalMixin
+from ..stored_prefix import StoredPrefix
 from ..timeline import Timeline
 
 
@@ -29,17 +30,20 @@ class LayerFreezingHook(Hook):
 
     Args:
         policy (dict): Config of a policy: ``LinearFreezing`` (LFA), ``AdaptiveFreezing`` (AFA),
-            ``GeometricFreezing``, ``StaticFreezing`` or ``NoFreezing``.
+            ``LearnAndDrop``, ``GeometricFreezing``, ``StaticFreezing`` or ``NoFreezing``.
         layers (Sequence[str], optional): Name patterns of the layers, input first, see
             :meth:`mmfreeze.freezing.LayerStack.build`. Defaults to None: the order that the
             backbone declares, or the known one of a backbone of MMDetection, see
             :func:`mmfreeze.engine.layer_orders.build_stack`.
+        store (dict, optional): Arguments of :class:`~mmfreeze.engine.stored_prefix.StoredPrefix`:
+            frozen layers are not even run forward, but their output is stored. Defaults to None:
+            they run forward.
 
     Raises:
         ValueError: A setting of the policy is wrong; or, before training starts, the layers' order
             is not known, the policy needs an optimizer wrapper that the config does not name,
             there are several optimizers, MMEngine checkpoints activations or compiles the model,
-            or the checkpoint to resume from has no policy, another one, or other layers.
+            features cannot be stored, or the checkpoint to resume from has no policy, another one, or other layers.
         NotImplementedError: Before training starts: the model's wrapper is FSDP or another one
             that layers cannot be frozen under, or DistributedDataParallel with a static graph.
     """
@@ -47,13 +51,15 @@ class LayerFreezingHook(Hook):
     # Before the other hooks of an iteration, so that they see what is frozen in it.
     priority = 'HIGH'
 
-    def __init__(self, policy: Dict[str, Any], layers: Optional[Sequence[str]] = None) -> None:
+    def __init__(self, policy: Dict[str, Any], layers: Optional[Sequence[str]] = None,
+                 store: Optional[Dict[str, Any]] = None) -> None:
         self.policy: FreezePolicy = TASK_UTILS.build(dict(policy))
         # The type by name, also where a config gives the class: it goes into json and checkpoints.
         self.policy_cfg = dict(policy, type=type(self.policy).__name__)
         self.layers = layers
+        self.store = None if store is None else StoredPrefix(**store)
         self.timeline: Optional[Timeline] = None
-        self._signals: Dict[str, GradNorm] = {}
+        self._signals: Dict[str, Union[GradNorm, WeightChange]] = {}
         self._resumed: Optional[Dict[str, Any]] = None
         # When the running epoch began, and how long it had taken at the checkpoint resumed from.
         self._epoch_began: Optional[float] = None
@@ -76,6 +82,8 @@ class LayerFreezingHook(Hook):
         self._collect_signals(runner)
         self.timeline = Timeline(Path(runner.work_dir) / 'freezing_timeline.json',
                                  policy=self.policy_cfg, layers=self.stack.names)
+        if self.store is not None:
+            self.store.setup(runner, self.stack, self.timeline)
         if self._resumed is not None:
             self._take_up(self._resumed, runner.iter)
         runner.logger.info(f'{len(self.stack)} freezable layers, '
@@ -91,6 +99,17 @@ class LayerFreezingHook(Hook):
         if self.policy.due(clock) and runner.optim_wrapper.should_update():
             self._decide(runner, clock)
         self.stack.freeze(self.policy.num_frozen)
+        if self.store is not None:
+            self.store.before_iter(data_batch)
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None,
+                         outputs: Optional[Dict[str, Any]] = None) -> None:
+        if self.store is not None:
+            self.store.after_iter()
+
+    def after_train(self, runner: Runner) -> None:
+        if self.store is not None:
+            self.store.close()
 
     def after_train_epoch(self, runner: Runner) -> None:
         if isinstance(runner.train_loop, IterBasedTrainLoop):
@@ -115,6 +134,7 @@ class LayerFreezingHook(Hook):
             layers=[list(names) for names in self.stack.names],
             policy_state=self.policy.state_dict(),
             signals={name: signal.state_dict() for name, signal in self._signals.items()},
+            store=None if self.store is None else self.store.state_dict(),
             timeline=self.timeline.state_dict(),
             epoch_seconds=0. if self._epoch_began is None
             else time.perf_counter() - self._epoch_began)
@@ -177,15 +197,18 @@ class LayerFreezingHook(Hook):
         if not isinstance(wrapper, OptimWrapper):
             raise ValueError(f'LayerFreezingHook works with one optimizer, but optim_wrapper is '
                              f'{type(wrapper).__name__}')
-        if self.policy.wants and not isinstance(wrapper, GradSignalMixin):
+        if 'weight_change' in self.policy.wants:
+            self._signals['weight_change'] = WeightChange(self.stack)
+        if 'grad_norm' not in self.policy.wants:
+            return
+        if not isinstance(wrapper, GradSignalMixin):
             raise ValueError(
                 f'{type(self.policy).__name__} looks at gradients, which {type(wrapper).__name__} '
                 "does not show: set optim_wrapper.type='FreezeOptimWrapper' (or, for mixed "
                 "precision, 'AmpFreezeOptimWrapper'; mmdet's own --amp overwrites either, that of "
                 'this project does not)')
-        if 'grad_norm' in self.policy.wants:
-            wrapper.grad_signal = GradNorm(self.stack, **self.policy.wants['grad_norm'])
-            self._signals['grad_norm'] = wrapper.grad_signal
+        wrapper.grad_signal = GradNorm(self.stack, **self.policy.wants['grad_norm'])
+        self._signals['grad_norm'] = wrapper.grad_signal
 
     def _take_up(self, state: Dict[str, Any], iteration: int) -> None:
         for key, now in (('policy', self.policy_cfg),
@@ -197,6 +220,8 @@ class LayerFreezingHook(Hook):
         self.policy.load_state_dict(state['policy_state'])
         for name, signal in self._signals.items():
             signal.load_state_dict(state['signals'][name])
+        if self.store is not None and state['store'] is not None:
+            self.store.load_state_dict(state['store'])
         self.timeline.load_state_dict(state['timeline'], iteration)
         self._epoch_seconds = state['epoch_seconds']
 

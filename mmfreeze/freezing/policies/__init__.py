@@ -2,8 +2,9 @@
 from .adaptive import AdaptiveFreezing
 from .base import Clock, Decision, FreezePolicy, SchedulePolicy
 from .geometric import GeometricFreezing
+from .learn_and_drop import LearnAndDrop
 from .linear import LinearFreezing
 from .static import NoFreezing, StaticFreezing
 
 __all__ = ['AdaptiveFreezing', 'Clock', 'Decision', 'FreezePolicy', 'GeometricFreezing',
-           'LinearFreezing', 'NoFreezing', 'SchedulePolicy', 'StaticFreezing']
+           'LearnAndDrop', 'LinearFreezing', 'NoFreezing', 'SchedulePolicy', 'StaticFreezing']

@@ -1,0 +1,213 @@
+"""Training from the store is plain freezing, without the calls of the frozen layers."""
+import errno
+import os
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import BaseDataPreprocessor
+from store_runs import LAYERS, ConvNet, Model, Samples, build, run, vit
+from torch import nn
+
+LFA = dict(type='LinearFreezing')
+# With 6 epochs and 4 layers LFA has, epoch by epoch:
+FROZEN = [0, 0, 1, 2, 3, 4]
+
+
+def same(weights, others):
+    return all(torch.equal(value, others[name]) for name, value in weights.items())
+
+
+@pytest.mark.parametrize('backbone, where', [(ConvNet, 'ram'), (vit, 'file')])
+@pytest.mark.parametrize('options', [
+    dict(), dict(iters=18), dict(workers=2), dict(samples=11)],
+    ids=['epochs', 'iterations', 'workers', 'small last batch'])
+def test_losses_and_weights_are_those_of_plain_freezing(tmp_path, backbone, where, options):
+    plain = run(tmp_path / 'plain', policy=LFA, backbone=backbone, **options)
+    stored = run(tmp_path / 'stored', policy=LFA, backbone=backbone, store=dict(where=where),
+                 **options)
+    if 'samples' in options:  # convolutions may add in another order in a batch of another size
+        torch.testing.assert_close(stored[1].losses, plain[1].losses, rtol=1e-5, atol=1e-6)
+    else:
+        assert stored[1].losses == plain[1].losses
+        assert same(stored[0], plain[0])
+    assert len(set(stored[1].losses)) == len(stored[1].losses)
+    if 'iters' not in options:
+        calls = [set(range(n, LAYERS)) for n in FROZEN for _ in range(3)]
+        assert stored[1].called == calls
+        assert plain[1].called == [set(range(LAYERS))] * 18
+    errors = [[v['metrics']['error'] for v in record['validations']]
+              for _, _, record in (stored, plain)]
+    assert errors[0] == pytest.approx(errors[1], rel=1e-4)
+    assert not (tmp_path / 'stored' / 'feature_store').exists()
+
+
+def test_a_moved_boundary_is_filled_from_the_generation_before_it(tmp_path):
+    Samples.loaded = 0
+    run(tmp_path / 'plain', policy=LFA)
+    plain, Samples.loaded = Samples.loaded, 0
+    record = run(tmp_path / 'stored', policy=LFA, store={})[2]
+    # Beside the pass of the first filling only the batch that each boundary is tried out with.
+    assert Samples.loaded == plain + 12 + 4 * (1 + len(record['fills']))
+    assert [(f['iteration'], f['from_layer'], f['to_layer'], f['samples'])
+            for f in record['fills']] == [(6, 0, 1, 12), (9, 1, 2, 12), (12, 2, 3, 12),
+                                          (15, 3, 4, 12)]
+
+
+@pytest.mark.parametrize('where, dtype, stop_at', [
+    ('ram', 'float16', 12), ('ram', 'bfloat16', 7), ('file', 'float16', 7),
+    ('file', 'bfloat16', 12)])
+def test_a_resumed_run_ends_with_the_same_bits(tmp_path, where, dtype, stop_at):
+    """Also where features are rounded several times, at boundaries that lie behind the run."""
+    options = dict(policy=LFA, store=dict(where=where, dtype=dtype))
+    expected = run(tmp_path / 'whole', **options)
+
+    class Stop(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            if runner.iter == stop_at:
+                raise KeyboardInterrupt
+
+    runner = build(tmp_path / 'run', watch=Stop(), **options)
+    with pytest.raises(KeyboardInterrupt):
+        runner.train()
+    if where == 'file' and stop_at == 7:  # the half-filled store of a killed process
+        path = next((tmp_path / 'run' / 'feature_store').glob('*/checksums.bin'))
+        with open(path, 'r+b') as file:
+            file.write(b'\xff' * 5 * 8)
+    weights, watch, record = run(tmp_path / 'run', resume=True, **options)
+    assert same(weights, expected[0])
+    assert watch.losses == expected[1].losses[-len(watch.losses):]
+    if where == 'file' and stop_at == 7:
+        assert [f['samples'] for f in record['fills'] if f['iteration'] == 6] == [5]
+
+
+def test_storing_in_half_precision_changes_losses_a_little(tmp_path):
+    plain, stored = (run(tmp_path / str(i), policy=dict(type='StaticFreezing', num_frozen=2),
+                         store=store)[1].losses
+                     for i, store in enumerate((None, dict(dtype='float16'))))
+    assert stored != plain
+    assert stored[:3] == pytest.approx(plain[:3], rel=1e-2)
+
+
+@pytest.mark.parametrize('where, damage', [('file', True), ('file', False)])
+def test_a_record_that_is_damaged_on_the_disk_is_computed_anew(tmp_path, where, damage):
+    class Damage(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            if damage and runner.iter == 2:
+                path, = (tmp_path / 'damaged' / 'feature_store').glob('*/features.bin')
+                with open(path, 'r+b') as file:
+                    file.write(b'\x11' * 3000)
+
+    options = dict(policy=dict(type='StaticFreezing', num_frozen=2), epochs=3)
+    plain = run(tmp_path / 'plain', **options)
+    build.count += 1
+    runner = build(tmp_path / 'damaged', watch=Damage(), store=dict(where=where), **options)
+    warnings = []
+    runner.logger.warning = warnings.append
+    runner.train()
+    assert same(runner.model.state_dict(), plain[0])
+    assert any('damaged' in line for line in warnings) == damage
+
+
+def test_files_stay_where_they_are_to_be_kept(tmp_path):
+    run(tmp_path, policy=dict(type='StaticFreezing', num_frozen=2), epochs=1,
+        store=dict(where='file', keep=True))
+    assert (tmp_path / 'feature_store' / 'layers_2' / 'features.bin').stat().st_size == (
+        12 * 2 * 6 * 4 * 4 * 4)
+
+
+# A level and a boundary of 6 x 4 x 4 numbers for each of 12 samples; behind one layer they are one.
+ONE, TWO = 12 * 6 * 16 * 4 / 1e9, 12 * 2 * 6 * 16 * 4 / 1e9
+
+
+@pytest.mark.parametrize('max_gb, calls, fills', [
+    (TWO * .9, [0, 0, 1, 1, 1, 1], [(0, 1)]),  # the larger ones never fit: the first one stays
+    (TWO, [0, 0, 1, 2, 3, 4], [(0, 1), (0, 2), (0, 3), (0, 4)]),  # not beside an old one
+    (ONE * .9, [0] * 6, []),
+])
+def test_without_room_the_layers_run_forward(tmp_path, max_gb, calls, fills):
+    plain = run(tmp_path / 'plain', policy=LFA)
+    weights, watch, record = run(tmp_path / 'stored', policy=LFA, store=dict(max_gb=max_gb))
+    assert same(weights, plain[0])
+    assert watch.called == [set(range(n, LAYERS)) for n in calls for _ in range(3)]
+    assert [(f['from_layer'], f['to_layer']) for f in record['fills']] == fills
+
+
+def test_a_full_disk_is_no_room_either(tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    plain = run(tmp_path / 'plain', policy=LFA)
+    monkeypatch.setattr(os, 'posix_fallocate', full)
+    stored = run(tmp_path / 'stored', policy=LFA, store=dict(where='file'))
+    assert same(stored[0], plain[0]) and stored[2]['fills'] == []
+
+
+@pytest.mark.parametrize('store, message', [
+    (dict(max_gb=1e-6, no_room='error'),
+     r'store: no room for 4.61e-06 GB of features behind layer 0: store.max_gb is 1e-06'),
+    (dict(where='disk'), r"store.where must be one of ram, file, but is 'disk'"),
+    (dict(dtype='int8'), "store.dtype must be one of .*, but is 'int8'"),
+    (dict(no_room='stop'), "store.no_room must be one of freeze, error, but is 'stop'"),
+    (dict(max_gb=0), 'store.max_gb must be more than 0, but is 0'),
+    (dict(keep=True), "store.keep=True keeps files, so it needs store.where='file'"),
+])
+def test_wrong_settings_are_named(tmp_path, store, message):
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, policy=LFA, store=store)
+
+
+class Dense(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList(nn.Conv2d(3 * (i + 1), 3, 1) for i in range(LAYERS))
+
+    def ordered_layers(self):
+        return [(f'blocks.{i}',) for i in range(LAYERS)]
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = torch.cat([x, block(x)], 1)
+        return (x,)
+
+
+class Augmented(BaseDataPreprocessor):
+    def __init__(self, augment):
+        super().__init__()
+        self.batch_augments = augment
+
+
+def augmented(augment):
+    model = Model(ConvNet)
+    model.data_preprocessor.batch_augments = augment
+    return model
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(pipeline=[dict(type='RandomFlip', prob=.5), dict(type='PackInputs')]),
+     'train_dataloader.dataset: RandomFlip may show a sample differently in each epoch'),
+    (dict(pipeline=[dict(type='mmdet.YOLOXHSVRandomAug'), dict(type='PackInputs')]),
+     'mmdet.YOLOXHSVRandomAug may show'),
+    (dict(model=augmented(nn.ModuleList([nn.Identity()]))),
+     'model.data_preprocessor.batch_augments: Identity may show'),
+    (dict(model=augmented(nn.Identity())), 'Identity may show'),
+    (dict(exact=False), "set train_cfg.type='ExactEpochBasedTrainLoop'"),
+    (dict(backbone=Dense), 'Dense cannot be cut behind its layer 1'),
+    (dict(data=[*range(11), 1000], batch_size=12),
+     'training images differ in size .* end the pipeline with PadToSize'),
+])
+def test_what_cannot_be_stored_is_refused_before_training(tmp_path, options, message):
+    class NoStep(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            raise AssertionError('training has begun')
+
+    runner = build(tmp_path, policy=LFA, store={}, watch=NoStep(), **options)
+    with pytest.raises(ValueError, match=message):
+        runner.train()
+
+
+def test_an_image_of_another_size_that_is_met_later_lets_layers_run_forward(tmp_path):
+    options = dict(policy=LFA, data=[*range(11), 1000], batch_size=1, samples=12)
+    plain = run(tmp_path / 'plain', **options)
+    stored = run(tmp_path / 'stored', store={}, **options)
+    assert same(stored[0], plain[0]) and stored[2]['fills'] == []
