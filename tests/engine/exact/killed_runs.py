@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from killing import watch_training
 from mmengine.evaluator import BaseMetric
-from mmengine.model import BaseModel
+from mmengine.model import BaseDataPreprocessor, BaseModel
 from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
 from torch import nn
 
 import mmfreeze  # noqa: F401
@@ -44,14 +45,19 @@ class Net(nn.Module):
         return x
 
 
+class Stack(BaseDataPreprocessor):
+    def forward(self, data, training=False):
+        return {key: value if key == 'data_samples' else torch.stack(value)
+                for key, value in data.items()}
+
+
 class Model(BaseModel):
     def __init__(self):
-        super().__init__()
+        super().__init__(data_preprocessor=Stack())
         self.backbone = Net()
         self.head = nn.Linear(4, 1)
 
-    def forward(self, inputs, targets, mode='tensor'):
-        inputs, targets = torch.stack(inputs), torch.stack(targets)
+    def forward(self, inputs, targets, data_samples, mode='tensor'):
         error = (self.head(self.backbone(inputs)) - targets).square().mean()
         return dict(loss=error) if mode == 'loss' else [error]
 
@@ -73,7 +79,7 @@ class Noisy:
         time.sleep(self.slow)
         x = self.inputs[index]
         noise = self.noise * (torch.randn(4) + random.random() + np.random.rand())
-        return dict(inputs=x + noise, targets=x[:1] * x[1:2])
+        return dict(inputs=x + noise, targets=x[:1] * x[1:2], data_samples=BaseDataElement())
 
 
 class Error(BaseMetric):
@@ -86,11 +92,11 @@ class Error(BaseMetric):
 
 def build(work_dir, *, policy, epochs=6, iters=None, checkpoints=None, workers=0,
           persistent=False, ema=False, accumulate=1, seed=0, resume=False, load_from=None,
-          samples=12, batch_size=2, clip=None,
+          samples=12, batch_size=2, clip=None, store=None,
           slow=0):
-    """A runner of 6 epochs of 6 iterations, or of ``iters`` iterations."""
+    """A runner of 6 epochs of 6 iterations, or of ``iters`` iterations; no noise with a store."""
     loader = dict(batch_size=batch_size, num_workers=workers, persistent_workers=persistent,
-                  dataset=dict(type=Noisy, size=samples, noise=.1, slow=slow))
+                  dataset=dict(type=Noisy, size=samples, noise=0 if store else .1, slow=slow))
     unit, total = (1, epochs) if iters is None else (6, iters)
     kind = 'ExactEpochBasedTrainLoop' if iters is None else 'ExactIterBasedTrainLoop'
     sampler = 'DefaultSampler' if iters is None else 'InfiniteSampler'
@@ -108,7 +114,7 @@ def build(work_dir, *, policy, epochs=6, iters=None, checkpoints=None, workers=0
         optim_wrapper=dict(type='FreezeOptimWrapper', accumulative_counts=accumulate,
                            clip_grad=clip, optimizer=dict(type='AdamW', lr=.02)),
         param_scheduler=dict(type='CosineAnnealingLR', T_max=36, by_epoch=False),
-        custom_hooks=[dict(type='LayerFreezingHook', policy=policy), *hooks],
+        custom_hooks=[dict(type='LayerFreezingHook', policy=policy, store=store), *hooks],
         default_hooks=dict(
             logger=dict(type='LoggerHook', interval=3),
             checkpoint=dict(type='CrashSafeCheckpointHook', save_best='error', rule='less',
@@ -129,6 +135,7 @@ def final_state(runner):
     record = hook.timeline.state_dict()
     for epoch in record['epochs']:
         epoch.pop('train_seconds')
+    record.pop('fills')  # what was lost is filled again
     return dict(
         weights={name: value.numpy().tobytes() for name, value in weights.items()},
         optimizer={i: {k: v.numpy().tobytes() for k, v in s.items()} for i, s in state.items()},

@@ -7,14 +7,15 @@ from mmengine.evaluator import Evaluator
 from mmengine.optim import OptimWrapper
 
 import mmfreeze.engine.exact.loops as loops
-from mmfreeze.freezing import LayerStack
+from mmfreeze.freezing import FeatureStore, LayerStack
 
 
 class Events:
     """Counts what happens in a run, and dies at one of the events.
 
-    Events are the beginning and the end of an optimizer step, a freeze, each stage of writing a
-    file, the moment after an iteration, and the end of a validation.
+    Events are the beginning and the end of an optimizer step, a freeze, a batch that enters the
+    frozen-feature store, each stage of writing a file, the moment after an iteration, and the end
+    of a validation.
 
     Args:
         kill_at (int): The event to die at, from 1; 0 never dies.
@@ -48,6 +49,7 @@ def watch_training(kill_at: int) -> Events:
     events = Events(kill_at)
     events.watch(OptimWrapper, 'update_params')
     events.watch(LayerStack, 'freeze', worth=bool)
+    events.watch(FeatureStore, 'put')
     events.watch(os, 'fsync')
     events.watch(os, 'replace')
     events.watch(Evaluator, 'evaluate')

@@ -7,6 +7,8 @@ import torch
 from killed_runs import train
 
 AFA = dict(type='AdaptiveFreezing', interval=1, alpha=.3)
+# All trends fall below .9 sooner or later, so that layers are dropped one by one.
+DROP = dict(type='LearnAndDrop', tau=.9, patience=1)
 RUNS = dict(
     lfa=dict(policy=dict(type='LinearFreezing')),
     afa_open_windows_ema=dict(policy=AFA, accumulate=4, ema=True, clip=dict(max_norm=1.)),
@@ -16,6 +18,11 @@ RUNS = dict(
     lfa_iterations_ema=dict(policy=dict(type='LinearFreezing', period=7), iters=36, ema=True),
     afa_iterations=dict(policy=dict(AFA, interval=7), iters=36, accumulate=3, workers=2,
                         persistent=True, checkpoints=dict(interval=4, by_epoch=False)),
+    learn_and_drop_ram=dict(policy=DROP, store=dict(where='ram', dtype='float16'), ema=True),
+    learn_and_drop_file=dict(policy=DROP, store=dict(where='file', dtype='bfloat16'),
+                             checkpoints=dict(interval=4, by_epoch=False)),
+    lfa_store_iterations=dict(policy=dict(type='LinearFreezing'), store=dict(where='file'),
+                              iters=36, accumulate=2, workers=2),
     geometric=dict(policy=dict(type='GeometricFreezing', interval=1, alpha=.3)),
     static=dict(policy=dict(type='StaticFreezing', num_frozen=2), accumulate=2),
     none=dict(policy=dict(type='NoFreezing')))
