@@ -121,6 +121,15 @@ def test_nothing_behind_the_layers():
     assert costs == LayerCosts([first, second], [first + second, second], 0, 0)
 
 
+def test_what_the_model_froze_itself_runs_forward_only():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 5), nn.Linear(5, 2))
+    model[0].requires_grad_(False)
+    stack = LayerStack(model, [('0',), ('1',)])
+    costs = layer_costs(stack, model, lambda: model(torch.zeros(6, 3)).sum())
+    first, second, last = 2 * 6 * 3 * 4, 2 * 6 * 4 * 5, 2 * 6 * 5 * 2
+    assert costs == LayerCosts([first + second], [second + last], last, last)
+
+
 @pytest.mark.parametrize('kind', [nn.Conv2d, nn.ConvTranspose2d])
 @pytest.mark.parametrize('groups', [1, 2, 8])
 def test_both_gradients_of_a_convolution(kind, groups):
