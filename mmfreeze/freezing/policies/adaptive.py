@@ -78,7 +78,8 @@ class AdaptiveFreezing(GeometricLimit):
 
     def bounds(self) -> Tuple[FreezePolicy, FreezePolicy]:
         settings = dict(alpha=self.alpha, interval=self.interval, max_frozen=self.max_frozen)
-        # The other tests may find no layer at all that has settled.
+        # The other tests may find no layer at all that has settled. (An interval without any finite
+        # gradient decides nothing in either; that is not foreseen.)
         slowest = _RisingNorms(**settings) if self.test == 'magnitude' else NoFreezing()
         return slowest, GeometricFreezing(**settings)
 
