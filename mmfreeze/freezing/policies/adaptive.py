@@ -1,10 +1,11 @@
 """AFA: gradient norms decide how fast layers freeze, below an upper limit."""
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from .base import Clock, Decision
-from .geometric import GeometricLimit
+from .base import Clock, Decision, FreezePolicy
+from .geometric import GeometricFreezing, GeometricLimit
+from .static import NoFreezing
 
 Norms = List[Optional[float]]
 
@@ -75,6 +76,13 @@ class AdaptiveFreezing(GeometricLimit):
         self._decided = 0
         self._previous: Optional[Norms] = None
 
+    def bounds(self) -> Tuple[FreezePolicy, FreezePolicy]:
+        settings = dict(alpha=self.alpha, interval=self.interval, max_frozen=self.max_frozen)
+        # The other tests may find no layer at all that has settled. (An interval without any finite
+        # gradient decides nothing in either; that is not foreseen.)
+        slowest = _RisingNorms(**settings) if self.test == 'magnitude' else NoFreezing()
+        return slowest, GeometricFreezing(**settings)
+
     def due(self, clock: Clock) -> bool:
         return self.elapsed(clock) > self._decided
 
@@ -120,6 +128,17 @@ class AdaptiveFreezing(GeometricLimit):
     def _constant(self, norms: Norms, limit: int, details: Dict[str, Any]) -> int:
         return next((i for i in range(self.num_frozen, self.num_layers) if norms[i] >= self.tau),
                     self.num_layers)
+
+
+class _RisingNorms(AdaptiveFreezing):
+    """AFA where norms always rise with depth: one layer at each decision that the limit allows."""
+
+    def __init__(self, **settings) -> None:
+        super().__init__(**settings)
+        self.wants = {}
+
+    def decide(self, clock: Clock, signals: Mapping[str, Any]) -> Decision:
+        return super().decide(clock, dict(grad_norm=[float(i) for i in range(self.num_layers)]))
 
 
 def _relative_change(before: float, now: float) -> float:

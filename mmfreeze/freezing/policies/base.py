@@ -1,7 +1,7 @@
 """What every freezing policy is: progress and signals in, number of frozen layers out."""
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class FreezePolicy(ABC):
     Attributes:
         wants (Mapping[str, dict]): The signals to collect for :meth:`decide`, by name, with the
             arguments of each. None costs anything unless it is named here.
+        every_iteration (bool): Whether decisions may also fall inside an epoch.
         num_layers (int): Number of freezable layers, known after :meth:`setup`.
         num_frozen (int): Number of layers frozen so far.
 
@@ -51,6 +52,7 @@ class FreezePolicy(ABC):
     """
 
     wants: Mapping[str, Dict[str, Any]] = {}
+    every_iteration: bool = False
 
     def __init__(self, max_frozen: Optional[int] = None) -> None:
         if max_frozen is not None:
@@ -74,6 +76,22 @@ class FreezePolicy(ABC):
     def limit(self) -> int:
         """The most layers that this run will freeze."""
         return self.num_layers if self.max_frozen is None else self.max_frozen
+
+    def bounds(self) -> Tuple['FreezePolicy', 'FreezePolicy']:
+        """What can be said about this policy before training.
+
+        Returns:
+            tuple[FreezePolicy, FreezePolicy]: Policies that want no signals: one that freezes no
+            sooner than this one, whatever its signals will be, and one that freezes no later.
+
+        Raises:
+            ValueError: The signals leave every course open.
+        """
+        if self.wants:
+            raise ValueError(
+                f'{type(self).__name__} decides by {", ".join(self.wants)}, which training alone '
+                'shows: what it will freeze cannot be predicted')
+        return self, self
 
     @abstractmethod
     def due(self, clock: Clock) -> bool:
