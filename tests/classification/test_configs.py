@@ -5,6 +5,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmpretrain.registry import DATASETS, MODELS
+from PIL import Image
 
 from mmfreeze.engine.layer_orders import build_stack
 
@@ -98,6 +99,22 @@ def test_data_sets(name, train, test, classes, shared_data, tmp_path, monkeypatc
         assert 0 <= sample['data_samples'].gt_label.item() < 10
         labels = dataset.get_gt_labels()
         assert sorted(set(labels.tolist())) == list(range(10))
+
+
+def test_imagenette_is_read_from_its_folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for split in ('train', 'val'):
+        for label in range(10):
+            folder = tmp_path / f'data/imagenette2/{split}/n0{label}'
+            folder.mkdir(parents=True)
+            Image.new('RGB', (300 + label, 240), (250, 10, 20)).save(folder / 'x.JPEG', quality=95)
+    cfg = load('resnet50_learndrop_imagenette')
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        dataset = DATASETS.build(loader.dataset)
+        assert len(dataset) == 10 and dataset.get_gt_labels().tolist() == list(range(10))
+        sample = dataset[3]
+        assert sample['inputs'].shape == (3, 224, 224)
+        assert sample['inputs'].float().mean((1, 2)).argmax() == 2 and cfg.data_preprocessor.to_rgb
 
 
 @pytest.mark.parametrize('name', ['wrn-40-4_base_cifar100', 'resnet50_base_imagenette'])

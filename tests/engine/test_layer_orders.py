@@ -33,7 +33,8 @@ BACKBONES = {
     'pvt_v2': (dict(type='PyramidVisionTransformerV2', **PVT), 6, set()),
     'vgg': (dict(type='SSDVGG', depth=16, ceil_mode=True, out_indices=(3, 4),
                  out_feature_indices=(22, 34)), 15, set()),
-    'convnext': (None, 6, OUTPUT_NORMS),
+    'convnext': (dict(type='mmpretrain.ConvNeXt', arch=dict(depths=[1, 1, 3, 1], channels=[8] * 4),
+                      out_indices=(0, 1, 2, 3), gap_before_final_norm=False), 6, OUTPUT_NORMS),
     'cls_vgg': (dict(type='mmpretrain.VGG', depth=11, norm_cfg=dict(type='BN')), 8, set()),
     'cls_resnet': (dict(type='mmpretrain.ResNet', depth=50, base_channels=8, stem_channels=8), 16,
                    set()),
@@ -53,52 +54,6 @@ def is_outside(name, outside):
     return any(f'{name}.'.startswith(f'{top}.') for top in outside)
 
 
-class ChannelNorm(nn.LayerNorm):
-    def forward(self, x):
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
-
-
-class ConvNeXtBlock(nn.Module):
-    def __init__(self, channels):
-        super().__init__()
-        self.depthwise_conv = nn.Conv2d(channels, channels, 7, padding=3, groups=channels)
-        self.norm = ChannelNorm(channels)
-        self.pointwise_conv1 = nn.Conv2d(channels, 2 * channels, 1)
-        self.pointwise_conv2 = nn.Conv2d(2 * channels, channels, 1)
-        self.gamma = nn.Parameter(torch.ones(channels))
-
-    def forward(self, x):
-        y = self.pointwise_conv1(self.norm(self.depthwise_conv(x))).relu()
-        return x + self.gamma[:, None, None] * self.pointwise_conv2(y)
-
-
-class ConvNeXt(nn.Module):
-    """The module tree of mmpretrain's ConvNeXt, at a fraction of its size."""
-
-    def __init__(self, depths=(1, 1, 3, 1), channels=(4, 8, 8, 8)):
-        super().__init__()
-        stem = nn.Sequential(nn.Conv2d(3, 4, 4, stride=4), ChannelNorm(4))
-        self.downsample_layers = nn.ModuleList([stem])
-        self.stages = nn.ModuleList()
-        for i, (depth, width) in enumerate(zip(depths, channels)):
-            if i:
-                before = channels[i - 1]
-                self.downsample_layers.append(nn.Sequential(
-                    ChannelNorm(before), nn.Conv2d(before, width, 2, stride=2)))
-            self.stages.append(nn.Sequential(*(ConvNeXtBlock(width) for _ in range(depth))))
-            self.add_module(f'norm{i}', ChannelNorm(width))
-
-    def forward(self, x):
-        outs = []
-        for i, stage in enumerate(self.stages):
-            x = stage(self.downsample_layers[i](x))
-            outs.append(getattr(self, f'norm{i}')(x))
-        return tuple(outs)
-
-
-ConvNeXt.__module__ = 'mmpretrain.models.backbones.convnext'
-
-
 class Detector(nn.Module):
     """What a detector is to the layer orders: a backbone and something behind it."""
 
@@ -109,8 +64,6 @@ class Detector(nn.Module):
 
 
 def build(cfg):
-    if cfg is None:
-        return Detector(ConvNeXt())
     with DefaultScope.overwrite_default_scope('mmdet'):
         return Detector(MODELS.build(cfg))
 

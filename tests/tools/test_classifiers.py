@@ -62,6 +62,9 @@ def test_layers_are_printed(run_tool):
         (32, 3, 64), (16, 64, 128), (8, 128, 256), (8, 256, 256), (4, 256, 512), (4, 512, 512),
         (2, 512, 512), (2, 512, 512)))
     assert f'3 x 32 x 32: {2 * products / 1e9:.1f} ' in result.out
+    result = run_tool('analysis_tools/print_layers.py', VGG, '--cfg-options',
+                      'custom_hooks.0.layers=[backbone.features.*.conv]')
+    assert result.out.count('.conv\n') == 8, result.err
 
 
 def test_benchmark(in_data, run_tool, monkeypatch):
