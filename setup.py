@@ -44,6 +44,9 @@ setup(
             'onedl-mmcv>=2.3.6',
             'onedl-mmdetection>=3.5.1',
         ],
+        'cls': [
+            'onedl-mmpretrain>=1.3.6',
+        ],
         'tests': [
             'hypothesis',
             'packaging',

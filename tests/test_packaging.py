@@ -20,7 +20,7 @@ MM_MODULES = ('mmengine', 'mmcv', 'mmdet')
 # Import names that differ from the name of their distribution.
 DISTRIBUTIONS = {
     'PIL': 'pillow', 'mmdet': 'onedl-mmdetection', 'mmcv': 'onedl-mmcv',
-    'mmengine': 'onedl-mmengine'
+    'mmengine': 'onedl-mmengine', 'mmpretrain': 'onedl-mmpretrain'
 }
 
 
@@ -107,6 +107,8 @@ def test_no_mm_package_without_the_extra(installed):
     assert not [name for name in names(plain) if name.startswith(('mm', 'onedl', 'openmim'))]
     extra = [r for r in requirements if r.marker and r.marker.evaluate({'extra': 'mm'})]
     assert names(extra) - names(plain) == {'onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection'}
+    extra = [r for r in requirements if r.marker and r.marker.evaluate({'extra': 'cls'})]
+    assert names(extra) - names(plain) == {'onedl-mmpretrain'}
 
 
 def test_every_import_is_required(installed):

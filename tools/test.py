@@ -1,4 +1,4 @@
-"""Evaluates a checkpoint: AP, AP50, AP75, AR, and the same for each class.
+"""Evaluates a checkpoint: AP, AP50, AP75 and AR, also for each class, or a classifier's accuracy.
 
 Example: python tools/test.py configs/vitdet_afa_toy.py work_dirs/vitdet_afa_toy/epoch_26.pth
 """
@@ -31,7 +31,7 @@ def test(cfg: Config, out: Optional[str]) -> None:
 def main() -> None:
     parser = config_parser(__doc__)
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', metavar='FILE.pkl', help='write the detections to this file')
+    parser.add_argument('--out', metavar='FILE.pkl', help='write the predictions to this file')
     add_run_arguments(parser)
     args = parser.parse_args()
     with one_line_errors():

@@ -1,4 +1,4 @@
-"""Trains a detector, with or without freezing.
+"""Trains a detector or a classifier, with or without freezing.
 
 Example: python tools/train.py configs/vitdet_afa_toy.py
 """

@@ -1,10 +1,12 @@
 """Tables of runs, in the terms of the paper."""
 from statistics import mean
-from typing import List, Sequence
+from typing import Dict, List, Sequence
 
 from .timeline import RunRecord
 
-METRICS = {'AP': 'bbox_mAP', 'AP50': 'bbox_mAP_50', 'AR@10': 'AR@10'}
+# The metrics that a table shows under which heading: those of detectors, or of classifiers.
+DETECTION = {'AP': 'bbox_mAP', 'AP50': 'bbox_mAP_50', 'AR@10': 'AR@10'}
+CLASSIFICATION = {'top-1 (%)': 'top1'}
 
 
 def epoch_table(run: RunRecord) -> str:
@@ -16,12 +18,13 @@ def epoch_table(run: RunRecord) -> str:
     Returns:
         str: One line for each epoch: frozen layers, seconds of training, metrics where validated.
     """
-    rows = [['epoch', f'frozen of {len(run.layers)}', 'train s', *METRICS]]
+    shown = _shown_metrics([run])
+    rows = [['epoch', f'frozen of {len(run.layers)}', 'train s', *shown]]
     for epoch in run.epochs:
         metrics = run.metrics(epoch['epoch'])
         rows.append([str(epoch['epoch']), str(epoch['num_frozen']), f'{epoch["train_seconds"]:.1f}',
                      *(f'{metrics[key]:.3f}' if key in metrics else ''
-                       for key in METRICS.values())])
+                       for key in shown.values())])
     widths = [max(map(len, column)) for column in zip(*rows)]
     return '\n'.join('  '.join(cell.rjust(width) for cell, width in zip(row, widths))
                      for row in rows)
@@ -41,8 +44,9 @@ def comparison_table(runs: Sequence[RunRecord]) -> str:
     Raises:
         ValueError: A run has no epochs.
     """
+    shown = dict(reversed(_shown_metrics(runs).items()))
     lines = ['| run | policy | epoch first / middle / last (s) | mean epoch (s) | total (s) '
-             '| AR@10 | AP50 | AP | speed-up |', '|---|---|---|--:|--:|--:|--:|--:|--:|']
+             f'| {" | ".join(shown)} | speed-up |', '|---|---|---|' + '--:|' * (3 + len(shown))]
     base = None
     for run in runs:
         run.require_epochs()
@@ -51,9 +55,13 @@ def comparison_table(runs: Sequence[RunRecord]) -> str:
         # Only of as many epochs: an interrupted run is not a fast one.
         speed_up = f'{sum(base) / sum(seconds):.2f}' if len(seconds) == len(base) else '-'
         metrics = run.metrics()
-        shown = [f'{metrics[METRICS[m]]:.3f}' if METRICS[m] in metrics else '-'
-                 for m in ('AR@10', 'AP50', 'AP')]
+        numbers = [f'{metrics[key]:.3f}' if key in metrics else '-' for key in shown.values()]
         trio = ' / '.join(f'{s:.2f}' for s in (seconds[0], seconds[len(seconds) // 2], seconds[-1]))
         lines.append(f'| {run.name} | {run.policy["type"]} | {trio} | {mean(seconds):.2f} '
-                     f'| {sum(seconds):.1f} | {" | ".join(shown)} | {speed_up} |')
+                     f'| {sum(seconds):.1f} | {" | ".join(numbers)} | {speed_up} |')
     return '\n'.join(lines)
+
+
+def _shown_metrics(runs: Sequence[RunRecord]) -> Dict[str, str]:
+    of_classifiers = any(key in run.metrics() for run in runs for key in CLASSIFICATION.values())
+    return CLASSIFICATION if of_classifiers else DETECTION

@@ -1,4 +1,4 @@
-"""The layer order of MMDetection's backbones, which do not declare it themselves."""
+"""The layer order of MMDetection's and MMPretrain's backbones, which do not declare it."""
 from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from mmdet.models.backbones.pvt import AbsolutePositionEmbedding
@@ -111,6 +111,16 @@ def _vgg(backbone: nn.Module) -> List[Names]:
     return _chain([((), _children('features', backbone.features))])
 
 
+def _densenet(backbone: nn.Module) -> List[Names]:
+    """The norm behind the last dense layer leads to the classifier and is no part of the chain."""
+    stages = []
+    entry: Names = ('stem',)
+    for s, stage in enumerate(backbone.stages):
+        stages.append((entry, _children(f'stages.{s}.block', stage.block)))
+        entry = (f'transitions.{s}',)
+    return _chain(stages)
+
+
 LAYER_ORDERS: Dict[str, Callable[[nn.Module], List[Names]]] = {
     'mmdet.ResNet': _resnet,
     'mmdet.ResNetV1d': _resnet,
@@ -123,4 +133,9 @@ LAYER_ORDERS: Dict[str, Callable[[nn.Module], List[Names]]] = {
     'mmdet.PyramidVisionTransformerV2': _pvt,
     'mmdet.SSDVGG': _vgg,
     'mmpretrain.ConvNeXt': _convnext,
+    'mmpretrain.DenseNet': _densenet,
+    'mmpretrain.ResNet': _resnet,
+    'mmpretrain.ResNet_CIFAR': _resnet,
+    'mmpretrain.VGG': _vgg,
+    'mmfreeze.SmallDenseNet': _densenet,
 }

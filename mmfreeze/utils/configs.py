@@ -1,5 +1,5 @@
 """What several tools read from a config, or change in it."""
-from typing import Optional, Sequence, Tuple
+from typing import Any, Optional, Sequence, Tuple
 
 import torch
 from mmengine.config import Config
@@ -11,17 +11,26 @@ COCO_SIZE = (800, 1333)
 AMP_WRAPPERS = dict(OptimWrapper='AmpOptimWrapper', FreezeOptimWrapper='AmpFreezeOptimWrapper')
 
 
+def class_name(kind: Any) -> str:
+    """The type of a config without its scope, which configs of MMPretrain name ("mmdet.X")."""
+    return str(kind).rpartition('.')[2]
+
+
 def configured_layers(cfg: Config) -> Optional[Sequence[str]]:
     """The patterns of the config's freezing hook, if it has one that names them."""
-    hooks = [hook for hook in cfg.get('custom_hooks', []) if hook.type == 'LayerFreezingHook']
+    hooks = [hook for hook in cfg.get('custom_hooks', [])
+             if class_name(hook.type) == 'LayerFreezingHook']
     return hooks[0].get('layers') if hooks else None
 
 
 def input_size(cfg: Config, size: Optional[Sequence[int]] = None) -> Tuple[int, int]:
-    """Height and width of a padded image: as asked for, else the backbone's, else COCO's."""
+    """Height and width of a padded image: as asked for, else the config's, else COCO's.
+
+    The config's is ``model.backbone.img_size``, or where there is none ``image_size``.
+    """
     if size is None:
         side = cfg.model.backbone.get('img_size')
-        size = COCO_SIZE if side is None else (side, side)
+        size = cfg.get('image_size', COCO_SIZE) if side is None else (side, side)
     divisor = cfg.model.get('data_preprocessor', {}).get('pad_size_divisor', 1)
     return tuple(-(-length // divisor) * divisor for length in size)
 
@@ -38,10 +47,11 @@ def enable_amp(cfg: Config) -> None:
     if not torch.cuda.is_available():
         raise ValueError('--amp needs a CUDA device and there is none; leave --amp out')
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
-    if kind in AMP_WRAPPERS.values():
+    name = class_name(kind)
+    if name in AMP_WRAPPERS.values():
         return
-    if kind not in AMP_WRAPPERS:
+    if name not in AMP_WRAPPERS:
         raise ValueError(f'--amp has no counterpart of optim_wrapper.type={kind!r}; it knows '
                          f'{", ".join(AMP_WRAPPERS)}')
-    cfg.optim_wrapper.type = AMP_WRAPPERS[kind]
+    cfg.optim_wrapper.type = kind.removesuffix(name) + AMP_WRAPPERS[name]
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')

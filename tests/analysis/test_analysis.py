@@ -39,6 +39,21 @@ def test_comparison_table(work_dirs):
                    '| 0.400 | 1.33 |')
 
 
+def test_tables_of_classifiers(work_dirs):
+    for work_dir, accuracy in zip(work_dirs, (71.25, 70.5)):
+        path = work_dir / 'freezing_timeline.json'
+        record = json.loads(path.read_text())
+        record['validations'][0]['metrics'] = {'accuracy/top1': accuracy}
+        path.write_text(json.dumps(record))
+    runs = [read_timeline(d) for d in work_dirs]
+    lines = epoch_table(runs[1]).splitlines()
+    assert lines[0].endswith('train s  top-1 (%)') and lines[4].split()[2:] == ['1.0', '70.500']
+    heading, line, base, lfa = comparison_table(runs).splitlines()
+    assert heading.endswith('| total (s) | top-1 (%) | speed-up |')
+    assert line.count('|') == heading.count('|') == base.count('|')
+    assert base.endswith('| 8.0 | 71.250 | 1.00 |') and lfa.endswith('| 6.0 | 70.500 | 1.33 |')
+
+
 def test_a_run_of_another_length_has_no_speed_up(work_dirs):
     path = work_dirs[1] / 'freezing_timeline.json'
     record = json.loads(path.read_text())

@@ -160,6 +160,7 @@ def test_amp_keeps_the_freezing_wrapper(run_tool, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     for kind, expected in (('FreezeOptimWrapper', 'AmpFreezeOptimWrapper'),
                            ('OptimWrapper', 'AmpOptimWrapper'),
+                           ('mmdet.FreezeOptimWrapper', 'mmdet.AmpFreezeOptimWrapper'),
                            ('AmpFreezeOptimWrapper', 'AmpFreezeOptimWrapper')):
         cfg = Config(dict(optim_wrapper=dict(type=kind)))
         train.enable_amp(cfg)

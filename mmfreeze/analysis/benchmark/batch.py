@@ -43,11 +43,14 @@ def training_batch(cfg: Config, images: int) -> TrainingBatch:
 
     Raises:
         ValueError: The data set has fewer images.
+        FileNotFoundError: The data of a classifier is absent.
     """
     set_random_seed(0)
     try:
         data, seconds = _load(cfg, images)
     except FileNotFoundError as error:
+        if cfg.get('default_scope', 'mmdet') != 'mmdet':
+            raise  # what is made up here are the images of a detector
         size = input_size(cfg)
         reason = ' '.join(str(error).split())
         return TrainingBatch(_made_up(cfg, images, size), f'noise of {size[0]} x {size[1]} pixels '

@@ -12,6 +12,7 @@ from torch import nn
 
 from mmfreeze.engine.layer_orders import build_stack
 from mmfreeze.freezing import LayerStack
+from mmfreeze.utils.configs import class_name
 
 # The wrapper without and with what freezing needs.
 FREEZING = dict(OptimWrapper='FreezeOptimWrapper', AmpOptimWrapper='AmpFreezeOptimWrapper')
@@ -38,7 +39,7 @@ class Subject:
 
     def __init__(self, cfg: Config, data: Dict[str, Any], device: torch.device,
                  layers: Optional[Sequence[str]] = None) -> None:
-        self.kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+        self.kind = class_name(cfg.optim_wrapper.get('type', 'OptimWrapper'))
         if self.kind not in (*FREEZING, *PLAIN):
             raise ValueError(f'optim_wrapper.type={self.kind!r} cannot be measured against one '
                              f'with freezing; those that can: {", ".join((*FREEZING, *PLAIN))}')
@@ -66,7 +67,7 @@ class Subject:
         """Builds the config's optimizer wrapper, with or without what freezing needs."""
         cfg = copy.deepcopy(self._wrapper_cfg)
         plain = PLAIN.get(self.kind, self.kind)
-        cfg.update(type=FREEZING[plain] if freezing else plain, accumulative_counts=1)
+        cfg.update(type=f'mmdet.{FREEZING[plain]}' if freezing else plain, accumulative_counts=1)
         wrapper = build_optim_wrapper(self.model, cfg)
         for group in wrapper.optimizer.param_groups:
             group['lr'] = 0.

@@ -189,8 +189,8 @@ class ExactIterBasedTrainLoop(ExactLoopMixin, IterBasedTrainLoop):
 def _seeded(dataloader: Dict[str, Any], endless: bool) -> Dict[str, Any]:
     """The config of the same loader with seeded samples in numbered batches."""
     cfg = copy.deepcopy(dataloader)
-    cfg['dataset'] = dict(type='SeededDataset', dataset=cfg['dataset'])
-    batches = dict(type='SeededBatchSampler', batch_sampler=cfg.get('batch_sampler'),
+    cfg['dataset'] = dict(type='mmdet.SeededDataset', dataset=cfg['dataset'])
+    batches = dict(type='mmdet.SeededBatchSampler', batch_sampler=cfg.get('batch_sampler'),
                    endless=endless)
     if 'drop_last' in cfg:
         batches['drop_last'] = cfg.pop('drop_last')

@@ -53,7 +53,8 @@ class LayerFreezingHook(Hook):
 
     def __init__(self, policy: Dict[str, Any], layers: Optional[Sequence[str]] = None,
                  store: Optional[Dict[str, Any]] = None) -> None:
-        self.policy: FreezePolicy = TASK_UTILS.build(dict(policy))
+        # Policies are in mmdet's registry, whichever scope the config is of.
+        self.policy: FreezePolicy = TASK_UTILS.build(dict(policy, _scope_='mmdet'))
         # The type by name, also where a config gives the class: it goes into json and checkpoints.
         self.policy_cfg = dict(policy, type=type(self.policy).__name__)
         self.layers = layers

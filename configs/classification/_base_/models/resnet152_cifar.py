@@ -1,0 +1,3 @@
+_base_ = './resnet50_cifar.py'
+
+model = dict(backbone=dict(depth=152))

@@ -1,0 +1,3 @@
+_base_ = [
+    '_base_/models/densenet-bc-k12-l76.py', '_base_/datasets/cifar10_crop-flip.py',
+    '_base_/schedules/sgd_100e.py', '_base_/default_runtime.py']

@@ -1,0 +1,4 @@
+_base_ = 'resnet152_base_cifar10.py'
+
+custom_hooks = [dict(type='mmdet.LayerFreezingHook', policy=dict(type='LearnAndDrop'),
+                     store=dict(where='ram'))]

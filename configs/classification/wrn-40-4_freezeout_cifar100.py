@@ -1,0 +1,6 @@
+_base_ = 'wrn-40-4_base_cifar100.py'
+
+custom_hooks = [dict(type='mmdet.LayerFreezingHook',
+                     policy=dict(type='FreezeOut', how='cubic', scaled=True, t_0=.8))]
+optim_wrapper = dict(type='mmdet.FreezeOptimWrapper')
+param_scheduler = []  # FreezeOut anneals every layer by itself
