@@ -1,9 +1,10 @@
 """Freezing policies: plain Python, from progress and signals to a number of layers."""
 from .adaptive import AdaptiveFreezing
 from .base import Clock, Decision, FreezePolicy, SchedulePolicy
+from .freezeout import FreezeOut
 from .geometric import GeometricFreezing
 from .linear import LinearFreezing
 from .static import NoFreezing, StaticFreezing
 
-__all__ = ['AdaptiveFreezing', 'Clock', 'Decision', 'FreezePolicy', 'GeometricFreezing',
-           'LinearFreezing', 'NoFreezing', 'SchedulePolicy', 'StaticFreezing']
+__all__ = ['AdaptiveFreezing', 'Clock', 'Decision', 'FreezeOut', 'FreezePolicy',
+           'GeometricFreezing', 'LinearFreezing', 'NoFreezing', 'SchedulePolicy', 'StaticFreezing']
