@@ -86,8 +86,8 @@ class Error(BaseMetric):
 
 def build(work_dir, *, policy, epochs=6, iters=None, checkpoints=None, workers=0,
           persistent=False, ema=False, accumulate=1, seed=0, resume=False, load_from=None,
-          samples=12, batch_size=2, clip=None,
-          slow=0):
+          samples=12, batch_size=2, clip=None, slow=0,
+          constructor='DefaultOptimWrapperConstructor'):
     """A runner of 6 epochs of 6 iterations, or of ``iters`` iterations."""
     loader = dict(batch_size=batch_size, num_workers=workers, persistent_workers=persistent,
                   dataset=dict(type=Noisy, size=samples, noise=.1, slow=slow))
@@ -106,7 +106,8 @@ def build(work_dir, *, policy, epochs=6, iters=None, checkpoints=None, workers=0
                             dataset=dict(type=Noisy, size=6, noise=0),
                             sampler=dict(type='DefaultSampler', shuffle=False)),
         optim_wrapper=dict(type='FreezeOptimWrapper', accumulative_counts=accumulate,
-                           clip_grad=clip, optimizer=dict(type='AdamW', lr=.02)),
+                           clip_grad=clip, constructor=constructor,
+                           optimizer=dict(type='AdamW', lr=.02)),
         param_scheduler=dict(type='CosineAnnealingLR', T_max=36, by_epoch=False),
         custom_hooks=[dict(type='LayerFreezingHook', policy=policy), *hooks],
         default_hooks=dict(
