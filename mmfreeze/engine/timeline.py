@@ -44,7 +44,7 @@ class Timeline:
 
         Args:
             epoch (int): Its number, from 1.
-            num_frozen (int): Number of layers that were frozen in it.
+            num_frozen (int): Number of layers that were frozen in it (at its end).
             train_seconds (float): Wall clock of its training iterations, validation apart.
         """
         self.epochs.append(

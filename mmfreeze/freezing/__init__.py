@@ -1,12 +1,13 @@
 """The heart: layers, signals and policies. Imports torch, nothing of MMEngine or MMDetection."""
 from .cut import PrefixCut
 from .layers import LayerStack, declared_layers, is_part_of, match_layers
-from .policies import (AdaptiveFreezing, Clock, Decision, FreezePolicy, GeometricFreezing,
-                       LearnAndDrop, LinearFreezing, NoFreezing, SchedulePolicy, StaticFreezing)
+from .policies import (AdaptiveFreezing, Clock, Decision, FreezeOut, FreezePolicy,
+                       GeometricFreezing, LearnAndDrop, LinearFreezing, NoFreezing,
+                       SchedulePolicy, StaticFreezing)
 from .signals import GradNorm, WeightChange
 from .store import FeatureStore
 
-__all__ = ['AdaptiveFreezing', 'Clock', 'Decision', 'FeatureStore', 'FreezePolicy',
+__all__ = ['AdaptiveFreezing', 'Clock', 'Decision', 'FeatureStore', 'FreezeOut', 'FreezePolicy',
            'GeometricFreezing', 'GradNorm', 'LayerStack', 'LearnAndDrop', 'LinearFreezing',
            'NoFreezing', 'PrefixCut', 'SchedulePolicy', 'StaticFreezing', 'WeightChange',
            'declared_layers', 'is_part_of', 'match_layers']

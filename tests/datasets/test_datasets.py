@@ -135,13 +135,14 @@ def test_evaluator_is_registered(name, toy):
         METRICS.build({**evaluator, 'ann_file': str(toy / 'annotations' / 'test.json')})
 
 
-@pytest.mark.parametrize('kind', ['base', 'lfa', 'afa'])
+@pytest.mark.parametrize('kind', ['base', 'lfa', 'afa', 'freezeout'])
 @pytest.mark.parametrize('name', ['dior', 'nwpu', 'simd', 'rsod', 'toy'])
 def test_whole_configs_have_as_many_outputs_as_classes(name, kind):
     config = Config.fromfile(CONFIGS.parents[1] / f'vitdet_{kind}_{name}.py')
     classes = DATASETS.get(config.train_dataloader.dataset.type).METAINFO['classes']
     assert config.model.roi_head.bbox_head.num_classes == len(classes)
-    policy = dict(base='NoFreezing', lfa='LinearFreezing', afa='AdaptiveFreezing')[kind]
+    policy = dict(base='NoFreezing', lfa='LinearFreezing', afa='AdaptiveFreezing',
+                  freezeout='FreezeOut')[kind]
     assert [hook.policy.type for hook in config.custom_hooks] == [policy]
     for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
         assert loader.dataset.data_root == f'data/{name}/'.replace('nwpu', 'nwpu_vhr10')

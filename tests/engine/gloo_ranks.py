@@ -118,7 +118,8 @@ class Count(BaseMetric):
 
 
 def train(work_dir, policy, *, ranks=2, epochs=8, resume=None, wrapper='OptimWrapper', hooks=(),
-          unused=False, accumulate=1, validate=False, model_wrapper=WRAPPER):
+          unused=False, accumulate=1, validate=False, model_wrapper=WRAPPER,
+          constructor='DefaultOptimWrapperConstructor'):
     """Trains four iterations of four samples in an epoch, on this rank's share of each.
 
     Returns:
@@ -137,7 +138,7 @@ def train(work_dir, policy, *, ranks=2, epochs=8, resume=None, wrapper='OptimWra
                               collate_fn=dict(type='default_collate'),
                               sampler=dict(type='DefaultSampler', shuffle=True)),
         train_cfg=dict(type='ExactEpochBasedTrainLoop', max_epochs=epochs),
-        optim_wrapper=dict(type=wrapper, accumulative_counts=accumulate,
+        optim_wrapper=dict(type=wrapper, accumulative_counts=accumulate, constructor=constructor,
                            optimizer=dict(type='AdamW', lr=.01)),
         custom_hooks=[dict(type='LayerFreezingHook', policy=policy), watch, *hooks],
         default_hooks=dict(checkpoint=dict(type='CrashSafeCheckpointHook', interval=1)),

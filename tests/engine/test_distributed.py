@@ -16,6 +16,8 @@ from mmfreeze.engine.distributed import require_freezable
 
 AFA = dict(type='AdaptiveFreezing', interval=1, alpha=.3)
 LFA = dict(type='LinearFreezing')
+FREEZEOUT = dict(policy=dict(type='FreezeOut', t_0=.4), wrapper='FreezeOptimWrapper',
+                 constructor='LayerGroupsConstructor')
 
 
 class DisturbRankOne(Hook):
@@ -81,6 +83,7 @@ def on_each_rank(folder):
                       resume=folder / 'whole/epoch_1.pth'),
         disturbed=train(folder / 'disturbed', **afa, epochs=5, hooks=[DisturbRankOne()]),
         lfa=train(folder / 'lfa', LFA),
+        freezeout=train(folder / 'freezeout', **FREEZEOUT),
         exit_status=exit_status(folder / 'terminated'),
         went_on=train(folder / 'went_on', LFA, resume=folder / 'terminated/stopped.pth'),
         unused=train(folder / 'unused', LFA, unused=True,
@@ -124,6 +127,15 @@ def test_two_ranks_are_one_process(ranks, folder):
             assert rank[name]['frozen'] == one['frozen'][-len(rank[name]['frozen']):]
             assert same(one, rank[name], 1e-10), name
     assert ranks[0]['resumed']['frozen'][-1] > ranks[0]['resumed']['frozen'][0]
+
+
+def test_layers_freeze_inside_epochs_on_two_ranks_as_on_one(ranks, folder):
+    one = train(folder / 'freezeout_one', ranks=1, **FREEZEOUT)
+    firsts = [one['frozen'].index(n) for n in range(1, 5)]
+    assert any(iteration % 4 for iteration in firsts)
+    for rank in ranks:
+        assert rank['freezeout']['frozen'] == one['frozen']
+        assert same(one, rank['freezeout'], 1e-10)
 
 
 def test_a_resumed_run_has_the_same_bits(ranks, folder):

@@ -16,7 +16,7 @@ from mmfreeze.freezing import Clock, FreezePolicy, GradNorm, NoFreezing, WeightC
 
 from ..distributed import require_freezable, rewrap
 from ..layer_orders import build_stack
-from ..optimizers import GradSignalMixin
+from ..optimizers import GradSignalMixin, prepare_layer_rates
 from ..stored_prefix import StoredPrefix
 from ..timeline import Timeline
 
@@ -26,11 +26,13 @@ class LayerFreezingHook(Hook):
     """Freezes the leading layers of a detector's backbone while it trains.
 
     A decision falls before the first iteration after a decision point (the end of an epoch in an
-    epoch loop, every iteration in an iteration loop) at which no gradients are being accumulated.
+    epoch loop, every iteration in an iteration loop or where the policy wants it) at which no
+    gradients are being accumulated.
 
     Args:
         policy (dict): Config of a policy: ``LinearFreezing`` (LFA), ``AdaptiveFreezing`` (AFA),
-            ``LearnAndDrop``, ``GeometricFreezing``, ``StaticFreezing`` or ``NoFreezing``.
+            ``FreezeOut``, ``LearnAndDrop``, ``GeometricFreezing``, ``StaticFreezing`` or
+            ``NoFreezing``.
         layers (Sequence[str], optional): Name patterns of the layers, input first, see
             :meth:`mmfreeze.freezing.LayerStack.build`. Defaults to None: the order that the
             backbone declares, or the known one of a backbone of MMDetection, see
@@ -81,6 +83,8 @@ class LayerFreezingHook(Hook):
         self.stack = build_stack(model, self.layers)
         self.policy.setup(len(self.stack))
         self._collect_signals(runner)
+        if self.policy.sets_lr:
+            prepare_layer_rates(runner, self.stack, type(self.policy).__name__)
         self.timeline = Timeline(Path(runner.work_dir) / 'freezing_timeline.json',
                                  policy=self.policy_cfg, layers=self.stack.names)
         if self.store is not None:
@@ -100,6 +104,8 @@ class LayerFreezingHook(Hook):
         if self.policy.due(clock) and runner.optim_wrapper.should_update():
             self._decide(runner, clock)
         self.stack.freeze(self.policy.num_frozen)
+        if self.policy.sets_lr:
+            runner.optim_wrapper.lr_factors = self.policy.lr_factors(clock)
         if self.store is not None:
             self.store.before_iter(data_batch)
 
@@ -145,7 +151,8 @@ class LayerFreezingHook(Hook):
         if isinstance(loop, IterBasedTrainLoop):
             return Clock(loop.iter, loop.max_iters)
         unit = len(loop.dataloader)
-        return Clock(loop.epoch * unit, loop.max_iters, unit)
+        done = loop.iter if self.policy.every_iteration else loop.epoch * unit
+        return Clock(done, loop.max_iters, unit)
 
     def _decide(self, runner: Runner, clock: Clock) -> None:
         values = {name: signal.read(lambda stats: dist.all_reduce(stats, 'mean'))
@@ -176,8 +183,13 @@ class LayerFreezingHook(Hook):
 
     def _log_scalars(self, runner: Runner) -> None:
         trainable = sum(p.numel() for p in runner.model.parameters() if p.requires_grad)
-        runner.visualizer.add_scalars({'freeze/num_frozen': self.policy.num_frozen,
-                                       'freeze/trainable_params': trainable}, step=runner.iter)
+        scalars = {'freeze/num_frozen': self.policy.num_frozen,
+                   'freeze/trainable_params': trainable}
+        if self.policy.sets_lr:
+            *layers, scalars['freeze/lr_factor/rest'] = self.policy.lr_factors(self._clock(runner))
+            scalars.update(
+                {f'freeze/lr_factor/layer_{i:02d}': factor for i, factor in enumerate(layers)})
+        runner.visualizer.add_scalars(scalars, step=runner.iter)
 
     def _refuse_what_cannot_freeze(self, runner: Runner) -> None:
         if isinstance(self.policy, NoFreezing):

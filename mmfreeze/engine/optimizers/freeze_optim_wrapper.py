@@ -1,4 +1,4 @@
-"""Optimizer wrappers that look at the gradients between backward and step."""
+"""Optimizer wrappers for policies that want gradients or set learning rates."""
 from typing import Optional
 
 import torch
@@ -7,6 +7,8 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from torch import Tensor
 
 from mmfreeze.freezing import GradNorm
+
+from .layer_rates import LayerRatesMixin
 
 
 class GradSignalMixin:
@@ -38,10 +40,16 @@ class GradSignalMixin:
 
 
 @OPTIM_WRAPPERS.register_module()
-class FreezeOptimWrapper(GradSignalMixin, OptimWrapper):
-    """MMEngine's ``OptimWrapper`` for policies that want gradients. Same arguments."""
+class FreezeOptimWrapper(GradSignalMixin, LayerRatesMixin, OptimWrapper):
+    """MMEngine's ``OptimWrapper`` for policies that want gradients or set learning rates.
+
+    Same arguments.
+    """
 
 
 @OPTIM_WRAPPERS.register_module()
-class AmpFreezeOptimWrapper(GradSignalMixin, AmpOptimWrapper):
-    """MMEngine's ``AmpOptimWrapper`` for policies that want gradients. Same arguments."""
+class AmpFreezeOptimWrapper(GradSignalMixin, LayerRatesMixin, AmpOptimWrapper):
+    """MMEngine's ``AmpOptimWrapper`` for policies that want gradients or set learning rates.
+
+    Same arguments.
+    """

@@ -10,7 +10,7 @@ class Clock:
 
     Args:
         iteration (int): Iterations completed at that point (in an epoch loop, the end of an
-            epoch).
+            epoch, unless the policy decides at every iteration).
         max_iters (int): Iterations of the whole run.
         unit (int): Iterations of the loop's own unit, in which users count: those of an epoch in
             an epoch loop, 1 in an iteration loop. Defaults to 1.
@@ -44,6 +44,7 @@ class FreezePolicy(ABC):
         wants (Mapping[str, dict]): The signals to collect for :meth:`decide`, by name, with the
             arguments of each. None costs anything unless it is named here.
         every_iteration (bool): Whether decisions may also fall inside an epoch.
+        sets_lr (bool): Whether :meth:`lr_factors` gives learning rates.
         num_layers (int): Number of freezable layers, known after :meth:`setup`.
         num_frozen (int): Number of layers frozen so far.
 
@@ -53,6 +54,7 @@ class FreezePolicy(ABC):
 
     wants: Mapping[str, Dict[str, Any]] = {}
     every_iteration: bool = False
+    sets_lr: bool = False
 
     def __init__(self, max_frozen: Optional[int] = None) -> None:
         if max_frozen is not None:
@@ -110,6 +112,18 @@ class FreezePolicy(ABC):
         Returns:
             Decision: With ``num_frozen`` not below the one before.
         """
+
+    def lr_factors(self, clock: Clock) -> Optional[List[float]]:
+        """What the learning rates are multiplied by in the coming iteration. Changes nothing.
+
+        Args:
+            clock (Clock): Progress of the run.
+
+        Returns:
+            list[float] or None: L + 1 factors, one for each layer and the last for everything
+            behind them; None if the policy leaves learning rates alone.
+        """
+        return None
 
     def state_dict(self) -> Dict[str, Any]:
         """All that a resumed run needs, in plain types."""

@@ -92,8 +92,8 @@ class Error(BaseMetric):
 
 def build(work_dir, *, policy, epochs=6, iters=None, checkpoints=None, workers=0,
           persistent=False, ema=False, accumulate=1, seed=0, resume=False, load_from=None,
-          samples=12, batch_size=2, clip=None, store=None,
-          slow=0):
+          samples=12, batch_size=2, clip=None, store=None, slow=0,
+          constructor='DefaultOptimWrapperConstructor'):
     """A runner of 6 epochs of 6 iterations, or of ``iters`` iterations; no noise with a store."""
     loader = dict(batch_size=batch_size, num_workers=workers, persistent_workers=persistent,
                   dataset=dict(type=Noisy, size=samples, noise=0 if store else .1, slow=slow))
@@ -112,7 +112,8 @@ def build(work_dir, *, policy, epochs=6, iters=None, checkpoints=None, workers=0
                             dataset=dict(type=Noisy, size=6, noise=0),
                             sampler=dict(type='DefaultSampler', shuffle=False)),
         optim_wrapper=dict(type='FreezeOptimWrapper', accumulative_counts=accumulate,
-                           clip_grad=clip, optimizer=dict(type='AdamW', lr=.02)),
+                           clip_grad=clip, constructor=constructor,
+                           optimizer=dict(type='AdamW', lr=.02)),
         param_scheduler=dict(type='CosineAnnealingLR', T_max=36, by_epoch=False),
         custom_hooks=[dict(type='LayerFreezingHook', policy=policy, store=store), *hooks],
         default_hooks=dict(

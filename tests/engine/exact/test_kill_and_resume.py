@@ -9,6 +9,7 @@ from killed_runs import train
 AFA = dict(type='AdaptiveFreezing', interval=1, alpha=.3)
 # All trends fall below .9 sooner or later, so that layers are dropped one by one.
 DROP = dict(type='LearnAndDrop', tau=.9, patience=1)
+FREEZEOUT = dict(type='FreezeOut', t_0=.5, scaled=True, warmup=5)
 RUNS = dict(
     lfa=dict(policy=dict(type='LinearFreezing')),
     afa_open_windows_ema=dict(policy=AFA, accumulate=4, ema=True, clip=dict(max_norm=1.)),
@@ -23,6 +24,10 @@ RUNS = dict(
                              checkpoints=dict(interval=4, by_epoch=False)),
     lfa_store_iterations=dict(policy=dict(type='LinearFreezing'), store=dict(where='file'),
                               iters=36, accumulate=2, workers=2),
+    freezeout_inside_epochs=dict(policy=FREEZEOUT, constructor='LayerGroupsConstructor', workers=2,
+                                 persistent=True, checkpoints=dict(interval=4, by_epoch=False)),
+    freezeout_iterations_ema=dict(policy=FREEZEOUT, constructor='LayerGroupsConstructor', iters=36,
+                                  accumulate=3, ema=True),
     geometric=dict(policy=dict(type='GeometricFreezing', interval=1, alpha=.3)),
     static=dict(policy=dict(type='StaticFreezing', num_frozen=2), accumulate=2),
     none=dict(policy=dict(type='NoFreezing')))

@@ -77,17 +77,22 @@ def dataloader(samples=12):
 
 
 def run(tmp_path, policy, *, epochs=8, iters=None, wrapper='FreezeOptimWrapper', resume=False,
-        model=None, hook=None, load_from=None, cfg=None, **wrapper_args):
-    """Trains 6 iterations an epoch; returns the runner and what a watching hook saw."""
+        model=None, hook=None, load_from=None, cfg=None, schedulers=None, hooks=(),
+        save_every=1, **wrapper_args):
+    """Trains 6 iterations an epoch, or ``iters`` ones; returns the runner and what a hook saw.
+
+    The data last for all of these: between two passes MMEngine's iteration loop waits for seconds.
+    """
     watch = Watch()
     train_cfg = (dict(by_epoch=True, max_epochs=epochs) if iters is None
                  else dict(by_epoch=False, max_iters=iters))
     runner = Runner(
-        model=model or Model(), work_dir=str(tmp_path), train_dataloader=dataloader(),
-        train_cfg=train_cfg, default_scope='mmdet', resume=resume, load_from=load_from,
-        optim_wrapper=dict(type=wrapper, optimizer=dict(type='AdamW', lr=.01), **wrapper_args),
-        custom_hooks=[dict(type='LayerFreezingHook', policy=policy, **(hook or {})), watch],
-        default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1,
+        model=model or Model(), work_dir=str(tmp_path), train_dataloader=dataloader(2 * (iters or 6)),
+        train_cfg=train_cfg, param_scheduler=schedulers, default_scope='mmdet', resume=resume,
+        load_from=load_from,
+        optim_wrapper={'type': wrapper, 'optimizer': dict(type='AdamW', lr=.01), **wrapper_args},
+        custom_hooks=[dict(type='LayerFreezingHook', policy=policy, **(hook or {})), watch, *hooks],
+        default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=save_every,
                                            by_epoch=iters is None)),
         randomness=dict(seed=0), cfg=cfg, experiment_name=f'hook_{tmp_path.name}_{run.count}')
     run.count += 1

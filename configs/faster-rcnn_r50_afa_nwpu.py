@@ -1,0 +1,4 @@
+_base_ = 'faster-rcnn_r50_base_nwpu.py'
+
+custom_hooks = [dict(type='LayerFreezingHook', policy=dict(type='AdaptiveFreezing'))]
+optim_wrapper = dict(type='FreezeOptimWrapper')
