@@ -12,7 +12,7 @@ AMP_WRAPPERS = dict(OptimWrapper='AmpOptimWrapper', FreezeOptimWrapper='AmpFreez
 
 
 def class_name(kind: Any) -> str:
-    """The type of a config without its scope, which configs of MMPretrain name ("mmdet.X")."""
+    """A ``type`` without the scope that configs of MMPretrain give it (``mmdet.X``)."""
     return str(kind).rpartition('.')[2]
 
 

@@ -189,6 +189,7 @@ class ExactIterBasedTrainLoop(ExactLoopMixin, IterBasedTrainLoop):
 def _seeded(dataloader: Dict[str, Any], endless: bool) -> Dict[str, Any]:
     """The config of the same loader with seeded samples in numbered batches."""
     cfg = copy.deepcopy(dataloader)
+    # By their scope, for the config may be of another.
     cfg['dataset'] = dict(type='mmdet.SeededDataset', dataset=cfg['dataset'])
     batches = dict(type='mmdet.SeededBatchSampler', batch_sampler=cfg.get('batch_sampler'),
                    endless=endless)
