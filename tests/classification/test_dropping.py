@@ -89,10 +89,9 @@ def build(name, npz, work_dir, policy):
         'train_cfg.max_epochs': 2, 'train_cfg.val_interval': 2, 'log_level': 'WARNING',
         'train_dataloader.batch_size': BATCH, 'train_dataloader.dataset.ann_file': npz,
         'val_dataloader.batch_size': BATCH, 'val_dataloader.dataset.ann_file': npz,
-        'custom_hooks.0.policy': dict(policy, _delete_=True),
         'model.data_preprocessor': cfg.data_preprocessor})
-    cfg.custom_hooks += [watch := dict(type=Watch), compare := dict(type=Compare)]
-    del watch, compare
+    cfg.custom_hooks[0].policy = policy
+    cfg.custom_hooks += [dict(type=Watch), dict(type=Compare)]
     cfg.update(work_dir=str(work_dir), experiment_name=f'{name}_{Path(work_dir).name}')
     return Runner.from_cfg(cfg)
 

@@ -6,6 +6,7 @@ import torch
 from mmdet.registry import DATASETS, MODELS, TASK_UTILS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
@@ -93,3 +94,53 @@ def test_faster_rcnn_trains_with_freezeout(tmp_path):
     assert trains == [False] * frozen + [True] * (16 - frozen)
     assert not runner.model.backbone.conv1.weight.requires_grad
     assert all(p.isfinite().all() for p in runner.model.parameters())
+
+
+class Images:
+    """The same noise in every epoch, in samples that are the caller's own."""
+    metainfo = dict(classes=('thing',) * 10)
+
+    def __init__(self):
+        torch.manual_seed(0)
+        self.samples = list(images(4))
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, index):
+        sample = self.samples[index]
+        return dict(inputs=sample['inputs'], data_samples=sample['data_samples'].clone())
+
+
+class Losses(Hook):
+    def __init__(self):
+        self.values = []
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.values.append(outputs['loss'].item())
+
+
+def test_faster_rcnn_trains_from_the_stored_levels_of_its_neck(tmp_path):
+    cfg = Config.fromfile(CONFIGS / 'faster-rcnn_r50_learndrop_nwpu.py')
+    cfg.model.backbone.init_cfg = None
+    hook, = cfg.custom_hooks
+    losses, fills = [], []
+    for store in (None, dict(hook.store, dtype='float32')):
+        torch.manual_seed(0)
+        watch = Losses()
+        runner = Runner(
+            model=cfg.model, work_dir=str(tmp_path / str(store is None)), default_scope='mmdet',
+            custom_hooks=[dict(hook, store=store, policy=dict(
+                type='LinearFreezing', period=1)), watch],
+            optim_wrapper=cfg.optim_wrapper, log_level='WARNING',
+            default_hooks=dict(checkpoint=dict(type='CrashSafeCheckpointHook', interval=99)),
+            train_cfg=dict(type='ExactEpochBasedTrainLoop', max_epochs=9),
+            train_dataloader=dict(batch_size=2, num_workers=0, dataset=dict(type=Images),
+                                  sampler=dict(type='DefaultSampler', shuffle=True)),
+            randomness=dict(seed=0), experiment_name=f'{tmp_path.name}_{store is None}')
+        freezing, = (hook for hook in runner.hooks if hasattr(hook, 'timeline'))
+        runner.train()
+        losses.append(watch.values)
+        fills.append([(f['from_layer'], f['to_layer']) for f in freezing.timeline.fills])
+    assert fills == [[], [(n, n + 1) for n in range(8)]]  # up to the first block of layer3
+    assert losses[0] == losses[1] and len(set(losses[0])) == 18

@@ -15,6 +15,14 @@ train_pipeline = [
     dict(type='PadToSize', size=image_size),
     dict(type='PackDetInputs'),
 ]
+# The same image in every epoch, for the policies that store features.
+fixed_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='Resize', scale=image_size, keep_ratio=True),
+    dict(type='PadToSize', size=image_size),
+    dict(type='PackDetInputs'),
+]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=image_size, keep_ratio=True),
