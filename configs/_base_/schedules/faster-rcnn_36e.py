@@ -1,6 +1,6 @@
 # SGD as MMDetection trains a Faster R-CNN, in the steps of its 3x schedule. All numbers are chosen:
 # its learning rate for 8 images instead of 16, and a warm-up of 100 iterations, for the set is
-# small. The groups are those of FreezeOut in every run: unlike there, norms and biases do not decay.
+# small. Every run has the groups that FreezeOut needs, in which norms and biases do not decay.
 train_cfg = dict(type='ExactEpochBasedTrainLoop', max_epochs=36, val_interval=6)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

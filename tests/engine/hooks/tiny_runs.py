@@ -87,9 +87,9 @@ def run(tmp_path, policy, *, epochs=8, iters=None, wrapper='FreezeOptimWrapper',
     train_cfg = (dict(by_epoch=True, max_epochs=epochs) if iters is None
                  else dict(by_epoch=False, max_iters=iters))
     runner = Runner(
-        model=model or Model(), work_dir=str(tmp_path), train_dataloader=dataloader(2 * (iters or 6)),
-        train_cfg=train_cfg, param_scheduler=schedulers, default_scope='mmdet', resume=resume,
-        load_from=load_from,
+        model=model or Model(), work_dir=str(tmp_path), default_scope='mmdet',
+        train_dataloader=dataloader(2 * (iters or 6)), train_cfg=train_cfg,
+        param_scheduler=schedulers, resume=resume, load_from=load_from,
         optim_wrapper={'type': wrapper, 'optimizer': dict(type='AdamW', lr=.01), **wrapper_args},
         custom_hooks=[dict(type='LayerFreezingHook', policy=policy, **(hook or {})), watch, *hooks],
         default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=save_every,
