@@ -26,7 +26,8 @@ BRIEFLY := | sed -un -e 's/^ *\(Downloading\|Using cached\) \(.*MB)\)$$/      \2
 	-e 's/^Installing collected packages.*/      installing .../p'
 
 TOY := data/toy/annotations/test.json
-TOY_RUNS := $(foreach kind,base lfa afa,work_dirs/vitdet_$(kind)_toy)
+TOY_KINDS := base lfa afa freezeout learndrop
+TOY_RUNS := $(TOY_KINDS:%=work_dirs/vitdet_%_toy)
 
 .PHONY: help setup train results test soak clean
 
@@ -63,10 +64,11 @@ $(TOY): | $(READY)
 train: $(READY) $(TOY)  ## Train ViTDet with adaptive freezing on the toy set.
 	$(RUN) tools/train.py configs/vitdet_afa_toy.py
 
-results: $(READY) $(TOY)  ## Train without freezing, with LFA and with AFA, and compare the three.
-	$(RUN) tools/train.py configs/vitdet_base_toy.py
-	$(RUN) tools/train.py configs/vitdet_lfa_toy.py
-	$(RUN) tools/train.py configs/vitdet_afa_toy.py
+# One thread each, so that two of them can run side by side: make -j2 results
+result-%: $(READY) $(TOY)
+	OMP_NUM_THREADS=1 $(RUN) tools/train.py configs/vitdet_$*_toy.py
+
+results: $(TOY_KINDS:%=result-%)  ## Train the toy detector with each policy that has a config, and compare them.
 	$(RUN) tools/analysis_tools/compare_runs.py $(TOY_RUNS)
 	$(RUN) tools/analysis_tools/plot_freezing.py $(TOY_RUNS) --out docs/images/freezing_toy.png
 

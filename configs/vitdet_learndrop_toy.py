@@ -7,5 +7,5 @@ train_pipeline = [
     dict(type='PackDetInputs'),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-custom_hooks = [dict(type='LayerFreezingHook', policy=dict(type='LearnAndDrop', tau=.3, warmup=2),
+custom_hooks = [dict(type='LayerFreezingHook', policy=dict(type='LearnAndDrop', tau=.5, warmup=2),
                      store=dict(where='ram'))]
