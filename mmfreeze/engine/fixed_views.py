@@ -4,11 +4,12 @@ from typing import Any, Iterator
 from mmengine.model import is_model_wrapper
 from torch import nn
 
-# Transforms of mmcv, mmdet, mmpretrain and of this project that draw nothing.
+# Transforms of mmcv, mmdet, mmpretrain and of this project that draw nothing. Nor do they drop a
+# sample, as FilterAnnotations may: data sets then draw another one in its place.
 FIXED = frozenset((
-    'CenterCrop', 'FilterAnnotations', 'FixShapeResize', 'LoadAnnotations', 'LoadImageFromFile',
-    'LoadImageFromNDArray', 'NumpyToPIL', 'PILToNumpy', 'PackDetInputs', 'PackInputs', 'Pad',
-    'PadToSize', 'Resize', 'ResizeEdge', 'ToTensor', 'Transpose'))
+    'CenterCrop', 'FixShapeResize', 'LoadAnnotations', 'LoadImageFromFile', 'LoadImageFromNDArray',
+    'NumpyToPIL', 'PILToNumpy', 'PackDetInputs', 'PackInputs', 'Pad', 'PadToSize', 'Resize',
+    'ResizeEdge', 'ToTensor', 'Transpose'))
 
 
 def require_fixed_views(dataset_cfg: Any, model: nn.Module) -> None:

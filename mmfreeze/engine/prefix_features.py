@@ -1,7 +1,7 @@
 """Computing what a frozen prefix makes of training samples."""
 import hashlib
 import time
-from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from mmengine.model import is_model_wrapper
@@ -62,6 +62,7 @@ class PrefixFeatures:
         self._batch_size = self._loader.batch_sampler.batch_size
         self._dtype = DTYPES[dtype]
         self._cuts: Dict[int, PrefixCut] = {}
+        self._image_shape: Optional[Tuple[int, ...]] = None
         self.samples = len(self._loader.dataset)
 
     def try_out(self, chain: Sequence[int]) -> Tuple[List[Tensor], float]:
@@ -156,13 +157,13 @@ class PrefixFeatures:
         return [(sample.get(SAMPLE_INDEX), VIEW) for sample in samples]
 
     def _images(self, batch: Dict[str, Any]) -> Tensor:
-        sizes = {tuple(image.shape) for image in batch['inputs']}
-        self._size = getattr(self, '_size', None) or min(sizes)
-        if sizes != {self._size}:
-            other = next(size for size in sizes if size != self._size)
-            raise ValueError(
-                f'store: training images differ in size ({self._size} and {other}), so that '
-                'features depend on what else is in a batch; end the pipeline with PadToSize')
+        for shape in (tuple(image.shape) for image in batch['inputs']):
+            self._image_shape = self._image_shape or shape
+            if shape != self._image_shape:
+                raise ValueError(
+                    f'store: training images differ in size ({self._image_shape} and {shape}), so '
+                    'that features depend on what else is in a batch; end the pipeline with '
+                    'PadToSize')
         return self._model.data_preprocessor(batch, training=True)['inputs']
 
     def _in_batches(self, samples: Sequence[int]) -> List[List[int]]:

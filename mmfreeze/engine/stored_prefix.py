@@ -128,14 +128,18 @@ class StoredPrefix:
             features, seconds = self._features.try_out(chain)
             store = self._make_room([level.shape[1:] for level in features], chain)
             source = self._generation
+            if source is not None and source.store.lacking():
+                source = None  # damaged on the disk
             self._write(store, chain, source, seconds)
         except (OSError, ValueError) as error:
             if self.no_room == 'error':
                 raise
             self._runner.logger.warning(f'{error}: the layers run forward')
+            if self._generation is None:  # nothing to go on from
+                self._chain = []
             return
-        if source is not None:
-            source.store.remove()
+        if self._generation is not None:
+            self._generation.store.remove()
         self._generation = Generation(self._features.cut(chain[-1]), store,
                                       [level.dtype for level in features])
         self._chain = chain

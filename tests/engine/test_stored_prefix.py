@@ -127,6 +127,40 @@ def test_a_record_that_is_damaged_on_the_disk_is_computed_anew(tmp_path, where, 
     assert any('damaged' in line for line in warnings) == damage
 
 
+def test_a_generation_is_not_filled_from_a_damaged_one(tmp_path):
+    class Damage(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            if runner.iter == 8:
+                path, = (tmp_path / 'damaged' / 'feature_store').glob('*/features.bin')
+                with open(path, 'r+b') as file:
+                    file.write(b'\x11' * 9000)
+
+    plain = run(tmp_path / 'plain', policy=LFA)
+    build.count += 1
+    runner = build(tmp_path / 'damaged', policy=LFA, watch=Damage(), store=dict(where='file'))
+    runner.train()
+    assert same(runner.model.state_dict(), plain[0])
+
+
+def test_a_resumed_run_without_room_goes_on_in_plain_freezing(tmp_path):
+    class Stop(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            if runner.iter == 10:
+                raise KeyboardInterrupt
+
+    plain = run(tmp_path / 'plain', policy=LFA)
+    build.count += 1
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path / 'run', policy=LFA, watch=Stop(), store={}).train()
+    Samples.loaded = 0
+    weights, watch, _ = run(tmp_path / 'run', policy=LFA, store=dict(max_gb=1e-6), resume=True)
+    assert same(weights, plain[0])
+    assert watch.called == [set(range(LAYERS))] * 9
+    # Nine batches and four validations (one is made up for); tried at the start, once at the
+    # resume, and at the two freezes that come.
+    assert Samples.loaded == (9 + 4 + 4) * 4
+
+
 def test_files_stay_where_they_are_to_be_kept(tmp_path):
     run(tmp_path, policy=dict(type='StaticFreezing', num_frozen=2), epochs=1,
         store=dict(where='file', keep=True))
@@ -206,6 +240,8 @@ def augmented(augment):
      'train_dataloader.dataset: RandomFlip may show a sample differently in each epoch'),
     (dict(pipeline=[dict(type='mmdet.YOLOXHSVRandomAug'), dict(type='PackInputs')]),
      'mmdet.YOLOXHSVRandomAug may show'),
+    (dict(pipeline=[dict(type='mmdet.FilterAnnotations'), dict(type='PackInputs')]),
+     'mmdet.FilterAnnotations may show'),
     (dict(model=augmented(nn.ModuleList([nn.Identity()]))),
      'model.data_preprocessor.batch_augments: Identity may show'),
     (dict(model=augmented(nn.Identity())), 'Identity may show'),
