@@ -16,6 +16,8 @@ class RunRecord:
         decisions (list[dict]): Each with iteration, epoch, num_frozen and the policy's reasons.
         epochs (list[dict]): Each with epoch (from 1), num_frozen and train_seconds.
         validations (list[dict]): Each with epoch (epochs completed) and metrics.
+        fills (list[dict]): Each pass that filled the frozen-feature store, with iteration,
+            from_layer, to_layer, samples, bytes and seconds.
     """
     name: str
     policy: Dict[str, Any]
@@ -23,6 +25,7 @@ class RunRecord:
     decisions: List[Dict[str, Any]] = field(default_factory=list)
     epochs: List[Dict[str, Any]] = field(default_factory=list)
     validations: List[Dict[str, Any]] = field(default_factory=list)
+    fills: List[Dict[str, Any]] = field(default_factory=list)
 
     def metrics(self, epoch: Optional[int] = None) -> Dict[str, float]:
         """Metrics of a validation, without their prefix.
