@@ -49,6 +49,7 @@ setup(
         ],
         'tests': [
             'hypothesis',
+            'onedl-mmpretrain>=1.3.6',
             'packaging',
             'pycocotools',
             'pytest',

@@ -1,4 +1,5 @@
 _base_ = 'resnet152_base_cifar10.py'
 
+# Room for the features behind two blocks of the first stage.
 custom_hooks = [dict(type='mmdet.LayerFreezingHook', policy=dict(type='LearnAndDrop'),
-                     store=dict(where='ram'))]
+                     store=dict(where='file', dtype='float16', max_gb=12.))]

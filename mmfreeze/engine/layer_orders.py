@@ -107,8 +107,16 @@ def _convnext(backbone: nn.Module) -> List[Names]:
 
 
 def _vgg(backbone: nn.Module) -> List[Names]:
-    """What has no parameters (ReLU, pooling) joins the convolution that follows."""
-    return _chain([((), _children('features', backbone.features))])
+    """A convolution with all that follows it up to the next one (norm, ReLU, pooling).
+
+    So that the features behind a layer are the small ones behind its pooling.
+    """
+    layers: List[Names] = []
+    for i, module in enumerate(backbone.features):
+        begins = any(param.ndim > 1 for param in module.parameters())
+        before = () if begins else layers.pop()
+        layers.append((*before, f'features.{i}'))
+    return layers
 
 
 def _densenet(backbone: nn.Module) -> List[Names]:

@@ -76,8 +76,8 @@ class StoredPrefix:
         self._runner, self._stack, self._timeline = runner, stack, timeline
         self._features = PrefixFeatures(runner, stack, self.dtype)
         self._folder = Path(runner.work_dir) / 'feature_store'
-        if dist.get_world_size() > 1:
-            self._tried = len(stack)
+        self._alone = dist.get_world_size() == 1
+        if not self._alone:
             runner.logger.warning('store works in a single process so far: here frozen layers run '
                                   'forward')
         else:
@@ -89,6 +89,8 @@ class StoredPrefix:
         Args:
             batch (dict): As the data loader gives it.
         """
+        if not self._alone:
+            return
         if self._stack.num_frozen > self._tried:
             self._tried = self._stack.num_frozen
             self._fill(self._chain + [self._tried])
@@ -152,7 +154,7 @@ class StoredPrefix:
             f'store: {store.nbytes / 1e6:.1f} MB ({store.samples} samples of '
             + ' and '.join('x'.join(map(str, shape)) for shape in store.shapes)
             + f' in {self.dtype}) in {self.where}; filling {len(lacking)} from '
-            + ('the features before' if source else
+            + (f'the features before, in at most {seconds:.0f} s' if source else
                f'the images, in about {seconds * len(lacking) / store.samples:.0f} s'))
         began = time.perf_counter()
         for keys, features in (self._features.from_images(lacking, chain) if source is None else
@@ -174,13 +176,21 @@ class StoredPrefix:
         samples = self._features.samples
         size = stored_bytes(samples, shapes, self.dtype)
         old = self._generation.store.nbytes if self._generation else 0
-        if size > self.max_bytes:
+        room = self.max_bytes if self.where == 'file' else min(self.max_bytes, _free_memory() + old)
+        if size > room:
             raise ValueError(
                 f'store: no room for {size / 1e9:.3g} GB of features behind layer {chain[-1] - 1}: '
-                f'store.max_gb is {self.max_bytes / 1e9:g}')
-        if size + old > self.max_bytes:
+                f'store.max_gb is {self.max_bytes / 1e9:g}'
+                + (f', {room / 1e9:.3g} GB of memory are free' if room < self.max_bytes else ''))
+        if size + old > room:
             self._generation.store.remove()
             self._generation = None
         folder = self._folder / f'layers_{chain[-1]}' if self.where == 'file' else None
         return FeatureStore(samples, shapes, self.dtype, folder=folder,
                             content=self._features.fingerprint(chain))
+
+
+def _free_memory() -> int:
+    """Bytes of memory that can be had without swapping, as Linux estimates it."""
+    lines = dict(line.split(':') for line in Path('/proc/meminfo').read_text().splitlines())
+    return int(lines['MemAvailable'].split()[0]) * 1024

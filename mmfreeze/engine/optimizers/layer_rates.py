@@ -1,6 +1,7 @@
 """Learning rates by layer that hold for one step, as FreezeOut sets them."""
 from typing import List, Optional
 
+from mmdet.engine.schedulers import QuadraticWarmupLR
 from mmengine.optim import ConstantLR, LinearLR
 from mmengine.runner import Runner
 
@@ -63,7 +64,7 @@ def prepare_layer_rates(runner: Runner, stack: LayerStack, policy: str) -> None:
     """Makes a runner ready for a policy that sets learning rates.
 
     Warns of schedulers that anneal as well. A warm-up is none: a linear one that ends at the full
-    learning rate, or a constant one.
+    learning rate, a constant one, or YOLOX's quadratic one.
 
     Args:
         runner (Runner): Before training.
@@ -82,7 +83,7 @@ def prepare_layer_rates(runner: Runner, stack: LayerStack, policy: str) -> None:
     wrapper.use_layers(stack)
     annealing = [
         type(scheduler).__name__ for scheduler in runner.param_schedulers or ()
-        if scheduler.param_name == 'lr' and not isinstance(scheduler, ConstantLR)
+        if scheduler.param_name == 'lr' and not isinstance(scheduler, (ConstantLR, QuadraticWarmupLR))
         and not (isinstance(scheduler, LinearLR) and scheduler.end_factor == 1)]
     if annealing:
         runner.logger.warning(
