@@ -1,6 +1,7 @@
 """Computing what a frozen prefix makes of training samples."""
 import hashlib
 import time
+from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
@@ -58,7 +59,8 @@ class PrefixFeatures:
         self._stack, self._wrapper = stack, runner.optim_wrapper
         self._model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         self._loader: DataLoader = runner.train_loop.dataloader
-        self._dataset_cfg = runner.train_loop.dataset_cfg
+        self._settings = (runner.train_loop.dataset_cfg, *(
+            runner.cfg.get(key) for key in ('model', 'data_preprocessor', 'optim_wrapper')))
         self._batch_size = self._loader.batch_sampler.batch_size
         self._dtype = DTYPES[dtype]
         self._cuts: Dict[int, PrefixCut] = {}
@@ -79,17 +81,17 @@ class PrefixFeatures:
             ValueError: The backbone cannot be cut there, or samples do not say which they are.
         """
         batches = self._in_batches(range(min(self._batch_size, self.samples)))
-        began = time.perf_counter()
+        began = _now()
         batch = next(self._load(batches, workers=0))
         images = self._images(batch)
         self.keys(batch)
-        loading = time.perf_counter() - began
+        loading = _now() - began
         for n in chain:
             if n not in self._cuts:
                 self._cuts[n] = PrefixCut(self._model, self._stack, n, images)
-        began = time.perf_counter()
+        began = _now()
         features = self.from_batch(batch, chain)
-        seconds = loading + time.perf_counter() - began
+        seconds = loading + _now() - began
         return features, seconds * self.samples / self._batch_size
 
     def from_batch(self, batch: Dict[str, Any], chain: Sequence[int]) -> List[Tensor]:
@@ -127,7 +129,10 @@ class PrefixFeatures:
 
     def fingerprint(self, chain: Sequence[int]) -> str:
         """A digest of all that the features of a chain follow from."""
-        digest = hashlib.sha256(repr((chain, self._dataset_cfg)).encode())
+        annotations = Path(getattr(self._loader.dataset, 'ann_file', None) or '/nowhere')
+        stat = annotations.stat() if annotations.is_file() else None
+        digest = hashlib.sha256(repr((
+            chain, self._settings, stat and (stat.st_size, stat.st_mtime_ns))).encode())
         names = [name for layer in self._stack.names[:chain[-1]] for name in layer]
         values = {name: value for name, value in self._model.state_dict().items()
                   if is_part_of(name, names)}
@@ -180,3 +185,10 @@ class PrefixFeatures:
                 self._loader.dataset, batch_sampler=batches, num_workers=workers,
                 collate_fn=self._loader.collate_fn, pin_memory=self._loader.pin_memory,
                 worker_init_fn=self._loader.worker_init_fn)
+
+
+def _now() -> float:
+    """Seconds, when the device has done all that it was asked for."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()

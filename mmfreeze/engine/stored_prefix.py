@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
 import mmengine.dist as dist
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmfreeze.freezing import FeatureStore, LayerStack
@@ -72,7 +73,9 @@ class StoredPrefix:
                 'store has to know which sample is which: set train_cfg.type='
                 "'ExactEpochBasedTrainLoop' (or 'ExactIterBasedTrainLoop') and "
                 "default_hooks.checkpoint.type='CrashSafeCheckpointHook'")
-        require_fixed_views(runner.train_loop.dataset_cfg, runner.model)
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        require_fixed_views(runner, runner.train_loop.dataset_cfg, model.data_preprocessor)
+        runner.train_loop.at_exit.callback(self.after_iter)
         self._runner, self._stack, self._timeline = runner, stack, timeline
         self._features = PrefixFeatures(runner, stack, self.dtype)
         self._folder = Path(runner.work_dir) / 'feature_store'
@@ -92,9 +95,9 @@ class StoredPrefix:
         if not self._alone:
             return
         if self._stack.num_frozen > self._tried:
+            self._fill(self._chain + [self._stack.num_frozen])
             self._tried = self._stack.num_frozen
-            self._fill(self._chain + [self._tried])
-        elif self._chain and self._generation is None:  # resumed
+        if self._chain and self._generation is None:  # resumed, or it had to go for a larger one
             self._fill(self._chain)
         if self._generation is None:
             return
@@ -118,7 +121,7 @@ class StoredPrefix:
 
     def state_dict(self) -> Dict[str, Any]:
         """Where features were stored, in plain types; the features are no part of it."""
-        return dict(chain=list(self._chain), tried=self._tried)
+        return dict(chain=list(self._chain), tried=self._tried, dtype=self.dtype)
 
     def load_state_dict(self, state: Dict[str, Any]) -> None:
         """Takes up the state of :meth:`state_dict`."""
@@ -129,15 +132,16 @@ class StoredPrefix:
         try:
             features, seconds = self._features.try_out(chain)
             store = self._make_room([level.shape[1:] for level in features], chain)
-            source = self._generation
-            if source is not None and source.store.lacking():
-                source = None  # damaged on the disk
-            self._write(store, chain, source, seconds)
+            try:
+                self._write(store, chain, seconds)
+            except (OSError, ValueError):
+                store.remove()
+                raise
         except (OSError, ValueError) as error:
             if self.no_room == 'error':
                 raise
             self._runner.logger.warning(f'{error}: the layers run forward')
-            if self._generation is None:  # nothing to go on from
+            if chain == self._chain:  # nothing to go on from
                 self._chain = []
             return
         if self._generation is not None:
@@ -146,9 +150,11 @@ class StoredPrefix:
                                       [level.dtype for level in features])
         self._chain = chain
 
-    def _write(self, store: FeatureStore, chain: List[int], source: Optional[Generation],
-               seconds: float) -> None:
-        """Fills what a store lacks, from an earlier generation if there is one."""
+    def _write(self, store: FeatureStore, chain: List[int], seconds: float) -> None:
+        """Fills what a store lacks, from an earlier generation if there is a whole one."""
+        source = self._generation
+        if source is not None and source.store.lacking():
+            source = None  # damaged on the disk
         lacking = [sample for sample, _ in store.lacking()]
         self._runner.logger.info(
             f'store: {store.nbytes / 1e6:.1f} MB ({store.samples} samples of '
@@ -160,6 +166,7 @@ class StoredPrefix:
         for keys, features in (self._features.from_images(lacking, chain) if source is None else
                                self._features.from_generation(lacking, source, chain[-1])):
             store.put(keys, features)
+            self._runner.train_loop.stop_if_asked()
         seconds = time.perf_counter() - began
         self._runner.logger.info(f'store: filled in {seconds:.1f} s')
         self._timeline.add_fill(
@@ -186,8 +193,12 @@ class StoredPrefix:
             self._generation.store.remove()
             self._generation = None
         folder = self._folder / f'layers_{chain[-1]}' if self.where == 'file' else None
+        live = folder, self._generation and self._generation.store.folder
+        for left in self._folder.glob('layers_*'):  # by a process that died
+            if left not in live:
+                shutil.rmtree(left, ignore_errors=True)
         return FeatureStore(samples, shapes, self.dtype, folder=folder,
-                            content=self._features.fingerprint(chain))
+                            content=self._features.fingerprint(chain) if folder else '')
 
 
 def _free_memory() -> int:

@@ -8,6 +8,9 @@ from torch.utils._pytree import tree_leaves
 
 from .layers import LayerStack
 
+# What dropped layers pass on. Whoever reads it against all expectation spoils the loss with it.
+NOTHING = float('nan')
+
 
 class PrefixCut:
     """The place behind the first n layers of a model, where stored features can take over.
@@ -15,7 +18,7 @@ class PrefixCut:
     While features are replayed, each module of the prefix is exchanged for one that computes
     nothing. The last one hands out what it once computed, and so does every other one whose
     output the backbone hands on as it is (a feature level that is read later). All others pass on
-    a number for each sample. Parameters and names are untouched, for modules are exchanged for the
+    a NaN for each sample. Parameters and names are untouched, for modules are exchanged for the
     time of an iteration only.
 
     That is right for backbones that hand one tensor from layer to layer, whatever happens inside
@@ -39,7 +42,7 @@ class PrefixCut:
         self._body = _body(model, stack)
         self._slots = [slot for names in stack.names[:num_layers] for name in names
                        for slot in _slots(model, name)]
-        self._blank = example.new_zeros(1).expand(example.shape)
+        self._blank = example.new_full((1,), NOTHING).expand(example.shape)
         with _evaluating(self._body), torch.no_grad():
             self._find_stored(example)
             self._check(example, f'{type(self._body).__name__} cannot be cut behind its layer '
@@ -150,7 +153,7 @@ class _Tap(nn.Module):
 
 
 class _Replay(nn.Module):
-    """Returns some stored features; without them, a number for each sample."""
+    """Returns some stored features; without them, a NaN for each sample."""
 
     def __init__(self, features: Tensor = None) -> None:
         super().__init__()
@@ -159,7 +162,7 @@ class _Replay(nn.Module):
     def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
         if self.features is not None:
             return self.features
-        return x.new_zeros(x.shape[:1] + (1,) * (x.ndim - 1))
+        return x.new_full(x.shape[:1] + (1,) * (x.ndim - 1), NOTHING)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The frozen-feature store: what a frozen prefix computed of each sample, kept for training."""
 import json
 import math
+import mmap
 import os
 import shutil
 import zlib
@@ -35,7 +36,7 @@ class FeatureStore:
             thrown away otherwise. Defaults to ''.
 
     Raises:
-        OSError: There is no room on the disk; nothing is left behind.
+        OSError: There is no room in memory or on the disk; nothing is left behind.
     """
 
     def __init__(self, samples: int, shapes: Sequence[Sequence[int]], dtype: str, views: int = 1,
@@ -46,7 +47,7 @@ class FeatureStore:
         self._size = samples * views, sum(self._lengths)
         self._dtype = DTYPES[dtype]
         if folder is None:
-            self._records = torch.empty(self._size, dtype=self._dtype)
+            self._records = _memory(self._size, self._dtype)
             self._sums = torch.full(self._size[:1], EMPTY)
         else:
             self._open(json.dumps(dict(samples=samples, views=views, shapes=self.shapes,
@@ -126,7 +127,8 @@ class FeatureStore:
         numel = math.prod(size)
         path = self.folder / name
         # All of it now: a disk that is full later would kill the process that writes to the map.
-        with open(path, 'ab') as file:
+        path.touch()
+        with open(path, 'r+b') as file:
             os.posix_fallocate(file.fileno(), 0, numel * dtype.itemsize)
         return torch.from_file(str(path), shared=True, size=numel, dtype=dtype).view(size)
 
@@ -134,3 +136,10 @@ class FeatureStore:
 def stored_bytes(samples: int, shapes: Sequence[Sequence[int]], dtype: str, views: int = 1) -> int:
     """What a store of these arguments takes, in bytes."""
     return samples * views * sum(map(math.prod, shapes)) * DTYPES[dtype].itemsize
+
+
+def _memory(size: Tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Memory that is given back when this process lets go of it, whoever was forked meanwhile."""
+    memory = mmap.mmap(-1, math.prod(size) * dtype.itemsize)
+    memory.madvise(mmap.MADV_DONTFORK)
+    return torch.frombuffer(memory, dtype=dtype).view(size)

@@ -1,6 +1,7 @@
 """Training from the store is plain freezing, without the calls of the frozen layers."""
 import errno
 import os
+import signal
 
 import pytest
 import torch
@@ -9,9 +10,13 @@ from mmengine.model import BaseDataPreprocessor
 from store_runs import LAYERS, ConvNet, Model, Samples, build, run, vit
 from torch import nn
 
+from mmfreeze.freezing import FeatureStore
+
 LFA = dict(type='LinearFreezing')
 # With 6 epochs and 4 layers LFA has, epoch by epoch:
 FROZEN = [0, 0, 1, 2, 3, 4]
+# A level and a boundary of 6 x 4 x 4 numbers for each of 12 samples; behind one layer they are one.
+ONE, TWO = 12 * 6 * 16 * 4 / 1e9, 12 * 2 * 6 * 16 * 4 / 1e9
 
 
 def same(weights, others):
@@ -32,6 +37,8 @@ def test_losses_and_weights_are_those_of_plain_freezing(tmp_path, backbone, wher
         assert stored[1].losses == plain[1].losses
         assert same(stored[0], plain[0])
     assert len(set(stored[1].losses)) == len(stored[1].losses)
+    assert [f['to_layer'] for f in stored[2]['fills']] == [1, 2, 3, 4]
+    assert stored[1].called[-1] == set()
     if 'iters' not in options:
         calls = [set(range(n, LAYERS)) for n in FROZEN for _ in range(3)]
         assert stored[1].called == calls
@@ -54,12 +61,16 @@ def test_a_moved_boundary_is_filled_from_the_generation_before_it(tmp_path):
                                           (15, 3, 4, 12)]
 
 
-@pytest.mark.parametrize('where, dtype, stop_at', [
-    ('ram', 'float16', 12), ('ram', 'bfloat16', 7), ('file', 'float16', 7),
-    ('file', 'bfloat16', 12)])
-def test_a_resumed_run_ends_with_the_same_bits(tmp_path, where, dtype, stop_at):
-    """Also where features are rounded several times, at boundaries that lie behind the run."""
-    options = dict(policy=LFA, store=dict(where=where, dtype=dtype))
+@pytest.mark.parametrize('where, dtype, stop_at, max_gb', [
+    ('ram', 'float16', 12, 8.), ('ram', 'bfloat16', 7, 8.), ('file', 'float16', 7, 8.),
+    ('file', 'bfloat16', 12, 8.), ('ram', 'float16', 10, TWO * .45),
+    ('file', 'float16', 13, TWO * .5)])
+def test_a_resumed_run_ends_with_the_same_bits(tmp_path, where, dtype, stop_at, max_gb):
+    """Also where features are rounded several times, at boundaries that lie behind the run.
+
+    And where the first generation alone has room, or each one but not two.
+    """
+    options = dict(policy=LFA, store=dict(where=where, dtype=dtype, max_gb=max_gb))
     expected = run(tmp_path / 'whole', **options)
 
     class Stop(Hook):
@@ -75,10 +86,80 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path, where, dtype, stop_at):
         with open(path, 'r+b') as file:
             file.write(b'\xff' * 5 * 8)
     weights, watch, record = run(tmp_path / 'run', resume=True, **options)
+    assert expected[2]['fills'] and all(0 not in called for called in watch.called)
     assert same(weights, expected[0])
     assert watch.losses == expected[1].losses[-len(watch.losses):]
     if where == 'file' and stop_at == 7:
         assert [f['samples'] for f in record['fills'] if f['iteration'] == 6] == [5]
+
+
+def test_sigterm_while_the_store_is_filled_loses_nothing(tmp_path, monkeypatch):
+    expected = run(tmp_path / 'whole', policy=LFA, store={})
+    put, puts = FeatureStore.put, []
+
+    def interrupted(self, keys, features):
+        put(self, keys, features)
+        puts.append(keys)
+        if len(puts) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(FeatureStore, 'put', interrupted)
+    with pytest.raises(SystemExit):
+        run(tmp_path / 'run', policy=LFA, store={})
+    assert len(puts) == 2
+    weights, watch, record = run(tmp_path / 'run', policy=LFA, store={}, resume=True)
+    assert same(weights, expected[0])
+    assert len(watch.losses) == 18 - 6
+    assert record['fills'][0]['samples'] == 12
+
+
+def test_an_exception_leaves_the_model_whole(tmp_path):
+    class Fail(Hook):
+        priority = 'LOW'  # behind the exchange of modules
+
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            if runner.iter == 1:
+                self.called_on = type(runner.model.backbone.blocks[0]).__name__
+                raise RuntimeError('out of memory')
+
+    build.count += 1
+    runner = build(tmp_path, policy=dict(type='StaticFreezing', num_frozen=2), store={},
+                   watch=(fail := Fail()))
+    names = list(runner.model.state_dict())
+    with pytest.raises(RuntimeError, match='out of memory'):
+        runner.train()
+    assert fail.called_on == '_Replay'
+    assert list(runner.model.state_dict()) == names
+
+
+def test_what_dead_processes_left_does_not_fill_the_disk(tmp_path):
+    for left in (1, 3):
+        (tmp_path / 'feature_store' / f'layers_{left}').mkdir(parents=True)
+    seen = []
+
+    class Look(Hook):
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            seen.append(sorted(path.name for path in (tmp_path / 'feature_store').iterdir()))
+
+    build.count += 1
+    build(tmp_path, policy=dict(type='StaticFreezing', num_frozen=2), epochs=1,
+          store=dict(where='file'), watch=Look()).train()
+    assert seen == [['layers_2']] * 3
+
+
+@pytest.mark.parametrize('first, second', [
+    (None, {}), ({}, None), (dict(dtype='float16'), dict(dtype='float32'))])
+def test_resuming_with_another_store_is_warned_of(tmp_path, first, second, caplog):
+    options = dict(policy=dict(type='StaticFreezing', num_frozen=2))
+    run(tmp_path, epochs=1, store=first, **options)
+    for again, warned in ((first, False), (second, True)):
+        build.count += 1
+        runner = build(tmp_path, epochs=2, store=again, resume=True, **options)
+        warnings = []
+        runner.logger.warning = warnings.append
+        runner.train()
+        assert any('another store' in line for line in warnings) == warned
+        (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
 
 
 def test_files_of_another_run_are_not_taken_up(tmp_path):
@@ -168,9 +249,6 @@ def test_files_stay_where_they_are_to_be_kept(tmp_path):
         12 * 2 * 6 * 4 * 4 * 4)
 
 
-# A level and a boundary of 6 x 4 x 4 numbers for each of 12 samples; behind one layer they are one.
-ONE, TWO = 12 * 6 * 16 * 4 / 1e9, 12 * 2 * 6 * 16 * 4 / 1e9
-
 
 @pytest.mark.parametrize('max_gb, calls, fills', [
     (TWO * .9, [0, 0, 1, 1, 1, 1], [(0, 1)]),  # the larger ones never fit: the first one stays
@@ -242,6 +320,8 @@ def augmented(augment):
      'mmdet.YOLOXHSVRandomAug may show'),
     (dict(pipeline=[dict(type='mmdet.FilterAnnotations'), dict(type='PackInputs')]),
      'mmdet.FilterAnnotations may show'),
+    (dict(pipeline=[dict(type='LoadImageFromFile', ignore_empty=True), dict(type='PackInputs')]),
+     r'LoadImageFromFile\(ignore_empty=True\) may show'),
     (dict(model=augmented(nn.ModuleList([nn.Identity()]))),
      'model.data_preprocessor.batch_augments: Identity may show'),
     (dict(model=augmented(nn.Identity())), 'Identity may show'),
@@ -257,6 +337,16 @@ def test_what_cannot_be_stored_is_refused_before_training(tmp_path, options, mes
 
     runner = build(tmp_path, policy=LFA, store={}, watch=NoStep(), **options)
     with pytest.raises(ValueError, match=message):
+        runner.train()
+
+
+class PipelineSwitchHook(Hook):
+    """Under the name of MMDetection's."""
+
+
+def test_hooks_that_exchange_the_pipeline_are_refused(tmp_path):
+    runner = build(tmp_path, policy=LFA, store={}, watch=PipelineSwitchHook())
+    with pytest.raises(ValueError, match='custom_hooks: PipelineSwitchHook may show'):
         runner.train()
 
 

@@ -2,6 +2,7 @@
 import copy
 import signal
 import sys
+from contextlib import ExitStack
 from typing import Any, Dict, Iterator, Sequence
 
 import mmengine.dist as dist
@@ -38,6 +39,7 @@ class ExactLoopMixin:
 
     Attributes:
         dataset_cfg (dict): Config of the data set, without the wrapper that seeds its samples.
+        at_exit (ExitStack): What is to be done when training ends, however it does.
 
     Raises:
         ValueError: The data loader is built already, or checkpoints are not written by
@@ -56,6 +58,7 @@ class ExactLoopMixin:
                              "'CrashSafeCheckpointHook'")
         self._checkpoints = found[0]
         self.dataset_cfg = dataloader['dataset']
+        self.at_exit = ExitStack()
         super().__init__(runner, _seeded(dataloader, self.endless), **kwargs)
         if isinstance(runner._val_dataloader, dict):  # not built yet; there is no public way to it
             runner._val_dataloader.setdefault('worker_init_fn', OUTLIVES)
@@ -64,7 +67,8 @@ class ExactLoopMixin:
         """Trains, from wherever the run stands."""
         self._sigterm = False
         before = signal.signal(signal.SIGTERM, self._note_sigterm)
-        try:
+        self.at_exit.callback(signal.signal, signal.SIGTERM, before)
+        with self.at_exit:
             self.runner.call_hook('before_train')
             seed = [self.runner.seed]
             dist.broadcast_object_list(seed)  # that of a rank may differ (diff_rank_seed)
@@ -80,8 +84,6 @@ class ExactLoopMixin:
                 self._validate_if_due()
             self._train()
             self.runner.call_hook('after_train')
-        finally:
-            signal.signal(signal.SIGTERM, before)
         return self.runner.model
 
     def _find_place(self) -> None:
@@ -105,9 +107,10 @@ class ExactLoopMixin:
         EpochBasedTrainLoop.run_iter(self, batch_idx, data_batch)
         # Of several ranks each has its own share of an open accumulation window.
         if dist.get_world_size() == 1 or self.runner.optim_wrapper.should_update():
-            self._stop_if_asked()
+            self.stop_if_asked()
 
-    def _stop_if_asked(self) -> None:
+    def stop_if_asked(self) -> None:
+        """Ends the process with a checkpoint, if SIGTERM has come; all ranks must ask together."""
         # Ranks get the signal at different moments, and must stop after the same iteration.
         flag = torch.tensor(float(self._sigterm))
         dist.all_reduce(flag, 'max')
@@ -136,7 +139,7 @@ class ExactLoopMixin:
         hub.update_info('validated_iter', self._iter)
         seed_generators(self._seed, dist.get_rank(), self._iter)
         self.runner.val_loop.run()
-        self._stop_if_asked()
+        self.stop_if_asked()
 
 
 @LOOPS.register_module()

@@ -1,5 +1,6 @@
 """The hook that freezes layers: when to ask the policy, and what follows from its answer."""
 import time
+from logging import Logger
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence, Union
 
@@ -90,7 +91,7 @@ class LayerFreezingHook(Hook):
         if self.store is not None:
             self.store.setup(runner, self.stack, self.timeline)
         if self._resumed is not None:
-            self._take_up(self._resumed, runner.iter)
+            self._take_up(self._resumed, runner.iter, runner.logger)
         runner.logger.info(f'{len(self.stack)} freezable layers, '
                            f'{type(self.policy).__name__}\n{self.stack.describe()}')
         self._apply(runner)
@@ -223,7 +224,7 @@ class LayerFreezingHook(Hook):
         wrapper.grad_signal = GradNorm(self.stack, **self.policy.wants['grad_norm'])
         self._signals['grad_norm'] = wrapper.grad_signal
 
-    def _take_up(self, state: Dict[str, Any], iteration: int) -> None:
+    def _take_up(self, state: Dict[str, Any], iteration: int, logger: Logger) -> None:
         for key, now in (('policy', self.policy_cfg),
                          ('layers', [list(names) for names in self.stack.names])):
             if state[key] != now:
@@ -233,8 +234,12 @@ class LayerFreezingHook(Hook):
         self.policy.load_state_dict(state['policy_state'])
         for name, signal in self._signals.items():
             signal.load_state_dict(state['signals'][name])
-        if self.store is not None and state['store'] is not None:
-            self.store.load_state_dict(state['store'])
+        before, now = state['store'], self.store and self.store.state_dict()
+        if (before and before['dtype']) != (now and now['dtype']):
+            logger.warning('resumed with another store: the features that the run goes on from are '
+                           'rounded in another way')
+        if before and now:
+            self.store.load_state_dict(before)
         self.timeline.load_state_dict(state['timeline'], iteration)
         self._epoch_seconds = state['epoch_seconds']
 

@@ -136,11 +136,11 @@ def final_state(runner):
     record = hook.timeline.state_dict()
     for epoch in record['epochs']:
         epoch.pop('train_seconds')
-    record.pop('fills')  # what was lost is filled again
+    fills = record.pop('fills')  # what was lost is filled again
     return dict(
         weights={name: value.numpy().tobytes() for name, value in weights.items()},
         optimizer={i: {k: v.numpy().tobytes() for k, v in s.items()} for i, s in state.items()},
-        record=record, best=runner.message_hub.runtime_info.get('best_score'))
+        record=record, filled=bool(fills), best=runner.message_hub.runtime_info.get('best_score'))
 
 
 def _train(options, kill_at, out):

@@ -52,6 +52,7 @@ def test_killed_and_resumed(number, uninterrupted, tmp_path):
     name = list(RUNS)[number % len(RUNS)]
     options = RUNS[name]
     whole = uninterrupted(name)
+    assert whole['filled'] == ('store' in options)
     kill_at = random.Random(number).randint(1, whole['events'])
     assert train(tmp_path, kill_at, **options) is None
     # Half of them are killed a second time while they go on.
