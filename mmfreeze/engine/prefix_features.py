@@ -120,8 +120,9 @@ class PrefixFeatures:
         for batch in self._in_batches(samples):
             keys = [(sample, VIEW) for sample in batch]
             with self._wrapper.optim_context(self._model):
-                yield keys, self.cut(num_layers).from_features(
+                features = self._cuts[num_layers].from_features(
                     source.cut, source.features(keys, self.device))
+            yield keys, features
 
     def cut(self, num_layers: int) -> PrefixCut:
         """The boundary behind so many layers, which was tried out."""
