@@ -237,9 +237,9 @@ def test_a_resumed_run_without_room_goes_on_in_plain_freezing(tmp_path):
     weights, watch, _ = run(tmp_path / 'run', policy=LFA, store=dict(max_gb=1e-6), resume=True)
     assert same(weights, plain[0])
     assert watch.called == [set(range(LAYERS))] * 9
-    # Nine batches and four validations (one is made up for); tried at the start, once at the
-    # resume, and at the two freezes that come.
-    assert Samples.loaded == (9 + 4 + 4) * 4
+    # Nine batches and four validations (one is made up for); tried at the start, twice at once
+    # when it goes on (the new boundary, the old one), and at the two freezes that come.
+    assert Samples.loaded == (9 + 4 + 5) * 4
 
 
 def test_files_stay_where_they_are_to_be_kept(tmp_path):
