@@ -20,7 +20,7 @@ POLICIES = {
     'GeometricFreezing': ('base', dict(policy=dict(type='GeometricFreezing', interval=1)),
                           [0, 3, 5, 6]),
     'AdaptiveFreezing': ('afa', dict(policy=dict(type='AdaptiveFreezing', interval=1)), None),
-    'FreezeOut': ('freezeout', {}, None),
+    'FreezeOut': ('freezeout', dict(policy=dict(type='FreezeOut', t_0=.5, warmup=2)), None),
     'LearnAndDrop': ('learndrop', dict(policy=dict(type='LearnAndDrop', tau=.99, patience=1)),
                      None),
 }
