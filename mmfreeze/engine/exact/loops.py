@@ -133,10 +133,10 @@ class ExactLoopMixin:
         hub = self.runner.message_hub
         if (self.runner.val_loop is None or done < self.val_begin
                 or done % self.val_interval and done != last
-                or hub.runtime_info.get('validated_iter') == self._iter):
+                or hub.runtime_info.get('iter_of_validation') == self._iter):
             return
         # Before it, so that a checkpoint of the best result, written in it, holds the note.
-        hub.update_info('validated_iter', self._iter)
+        hub.update_info('iter_of_validation', self._iter)
         seed_generators(self._seed, dist.get_rank(), self._iter)
         self.runner.val_loop.run()
         self.stop_if_asked()
