@@ -23,10 +23,11 @@ def same(weights, others):
     return all(torch.equal(value, others[name]) for name, value in weights.items())
 
 
-@pytest.mark.parametrize('backbone, where', [(ConvNet, 'ram'), (vit, 'file')])
-@pytest.mark.parametrize('options', [
-    dict(), dict(iters=18, samples=10), dict(workers=2), dict(samples=11)],
-    ids=['epochs', 'iterations', 'workers', 'small last batch'])
+@pytest.mark.parametrize('backbone, where, options', [
+    (ConvNet, 'ram', dict()), (ConvNet, 'file', dict(iters=18, samples=10)),
+    (ConvNet, 'ram', dict(workers=2)), (ConvNet, 'ram', dict(samples=11)),
+    (vit, 'file', dict()), (vit, 'ram', dict(iters=18, samples=10))],
+    ids=['epochs', 'iterations', 'workers', 'small last batch', 'ViT', 'ViT, iterations'])
 def test_losses_and_weights_are_those_of_plain_freezing(tmp_path, backbone, where, options):
     plain = run(tmp_path / 'plain', policy=LFA, backbone=backbone, **options)
     stored = run(tmp_path / 'stored', policy=LFA, backbone=backbone, store=dict(where=where),

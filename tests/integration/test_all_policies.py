@@ -48,6 +48,7 @@ def build(name, data, work_dir, resume=False, stop=False):
     cfg.merge_from_dict({
         'model.backbone.embed_dim': 24, 'model.backbone.num_heads': 2,
         'model.neck.in_channels': 24, 'model.train_cfg.rcnn.sampler.num': 32,
+        'model.roi_head.bbox_head.conv_out_channels': 32,
         'train_cfg.max_epochs': EPOCHS, 'train_cfg.val_interval': 2,
         'train_dataloader.batch_size': 2, 'log_level': 'WARNING'})
     cfg.param_scheduler[0].end = 2
