@@ -138,8 +138,16 @@ def test_groups_finer_than_layers_will_do():
     wrapper = build(model)
     stages = [('conv1', 'bn1', 'layer1'), ('layer2',), ('layer3',), ('layer4',)]
     wrapper.use_layers(LayerStack(model, [[f'backbone.{n}' for n in s] for s in stages]))
-    wrapper.lr_factors = [0.] * 4 + [1.]
+    wrapper.lr_factors = [.1, .2, .3, .4, 1.]
+    rates = {}
+    wrapper.optimizer.register_step_pre_hook(lambda *_: rates.update(
+        {p: group['lr'] for group in wrapper.optimizer.param_groups for p in group['params']}))
     wrapper.step()
+    for names, factor in zip(stages, wrapper.lr_factors):
+        for name in names:
+            for p in model.backbone.get_submodule(name).parameters():
+                assert rates[p] == pytest.approx(.1 * factor)
+    assert rates[model.head.weight] == .1
 
 
 def test_groups_that_hold_several_layers_are_refused(model):
