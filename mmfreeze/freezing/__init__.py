@@ -1,6 +1,6 @@
 """The heart: layers, signals and policies. Imports torch, nothing of MMEngine or MMDetection."""
 from .cut import PrefixCut
-from .layers import LayerStack, declared_layers, is_part_of, match_layers
+from .layers import LayerStack, called_modules, declared_layers, is_part_of, match_layers
 from .policies import (AdaptiveFreezing, Clock, Decision, FreezeOut, FreezePolicy,
                        GeometricFreezing, LearnAndDrop, LinearFreezing, NoFreezing,
                        SchedulePolicy, StaticFreezing)
@@ -10,4 +10,4 @@ from .store import FeatureStore
 __all__ = ['AdaptiveFreezing', 'Clock', 'Decision', 'FeatureStore', 'FreezeOut', 'FreezePolicy',
            'GeometricFreezing', 'GradNorm', 'LayerStack', 'LearnAndDrop', 'LinearFreezing',
            'NoFreezing', 'PrefixCut', 'SchedulePolicy', 'StaticFreezing', 'WeightChange',
-           'declared_layers', 'is_part_of', 'match_layers']
+           'called_modules', 'declared_layers', 'is_part_of', 'match_layers']

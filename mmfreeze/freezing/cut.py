@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from .layers import LayerStack
+from .layers import LayerStack, called_modules
 
 # What dropped layers pass on. Whoever reads it against all expectation spoils the loss with it.
 NOTHING = float('nan')
@@ -40,8 +40,8 @@ class PrefixCut:
                  example: Tensor) -> None:
         self.num_layers = num_layers
         self._body = _body(model, stack)
-        self._slots = [slot for names in stack.names[:num_layers] for name in names
-                       for slot in _slots(model, name)]
+        self._slots = [_slot(model, called) for names in stack.names[:num_layers]
+                       for name in names for called in called_modules(model, name)]
         self._blank = example.new_full((1,), NOTHING).expand(example.shape)
         with _evaluating(self._body), torch.no_grad():
             self._find_stored(example)
@@ -195,14 +195,6 @@ def _body(model: nn.Module, stack: LayerStack) -> nn.Module:
     return getattr(model, root) if inner else model
 
 
-def _slots(model: nn.Module, name: str) -> List[_Slot]:
-    """Where the modules of a name are kept that are called; a mere container never is."""
+def _slot(model: nn.Module, name: str) -> _Slot:
     parent, _, leaf = name.rpartition('.')
-    holder = model.get_submodule(parent)
-    module = holder._modules.get(leaf)
-    if module is None:  # a parameter
-        return []
-    if type(module).forward is nn.Module.forward:
-        return [slot for child, _ in module.named_children()
-                for slot in _slots(model, f'{name}.{child}')]
-    return [_Slot(holder, leaf)]
+    return _Slot(model.get_submodule(parent), leaf)

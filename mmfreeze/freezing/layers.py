@@ -196,6 +196,26 @@ def is_part_of(param: str, names: Iterable[str]) -> bool:
     return any(param == name or param.startswith(name + '.') for name in names)
 
 
+def called_modules(model: nn.Module, name: str) -> List[str]:
+    """Names of the modules that run in the forward pass for one name of a layer.
+
+    Args:
+        model (nn.Module): The model.
+        name (str): Dotted name of a submodule or parameter.
+
+    Returns:
+        list[str]: The name itself; of a mere container, which nobody calls, those within it; of a
+        parameter none.
+    """
+    module = _resolve(model, name)
+    if isinstance(module, nn.Parameter):
+        return []
+    if type(module).forward is nn.Module.forward:
+        return [inner for child, _ in module.named_children()
+                for inner in called_modules(model, f'{name}.{child}')]
+    return [name]
+
+
 def match_layers(model: nn.Module, patterns: Sequence[str]) -> List[Names]:
     """The layers that name patterns mean, see :meth:`LayerStack.build`.
 

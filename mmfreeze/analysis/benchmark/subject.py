@@ -11,7 +11,7 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from torch import nn
 
 from mmfreeze.engine.layer_orders import build_stack
-from mmfreeze.freezing import LayerStack
+from mmfreeze.freezing import LayerStack, called_modules
 from mmfreeze.utils.configs import class_name
 
 # The wrapper without and with what freezing needs.
@@ -118,11 +118,10 @@ class Subject:
             group['params'] = [p for p in group['params'] if id(p) not in prefix]
         groups[:] = [group for group in groups if group['params']]
         watch(wrapper)
-        modules = dict(self.model.named_modules())
         with ExitStack() as hooks:
             for names in stack.names[:num_frozen]:
-                for module in (m for name in names if name in modules
-                               for m in _called(modules[name])):
+                for called in (c for name in names for c in called_modules(self.model, name)):
+                    module = self.model.get_submodule(called)
                     module.eval()
                     hooks.callback(module.register_forward_pre_hook(_without_gradients).remove)
                     hooks.callback(module.register_forward_hook(_with_gradients).remove)
@@ -135,13 +134,6 @@ def _without_gradients(*_) -> None:
 
 def _with_gradients(*_) -> None:
     torch.set_grad_enabled(True)
-
-
-def _called(module: nn.Module) -> List[nn.Module]:
-    """The module, or what it holds if it is a mere container that nobody calls."""
-    if type(module).forward is nn.Module.forward:
-        return [inner for child in module.children() for inner in _called(child)]
-    return [module]
 
 
 def _forget_pretrained(cfg: Any) -> None:
