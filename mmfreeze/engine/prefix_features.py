@@ -2,8 +2,9 @@
 import hashlib
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
+import mmengine.dist as dist
 import torch
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -12,13 +13,15 @@ from torch.utils.data import DataLoader
 
 from mmfreeze.freezing import FeatureStore, LayerStack, PrefixCut, is_part_of
 from mmfreeze.freezing.store import DTYPES
+from mmfreeze.models.data_preprocessors import NoImages
 
-from .exact.seeded_dataset import SAMPLE_INDEX
+from .exact.seeded_batch_sampler import Draw
+from .exact.seeded_dataset import SAMPLE_INDEX, VIEW
 from .exact.seeding import seeded
+from .pipelines import num_views
 
+# A sample of this process's share, by its place in there, and a view of it.
 Key = Tuple[int, int]
-# The only view so far: pipelines that draw are refused.
-VIEW = 0
 
 
 class Generation(NamedTuple):
@@ -33,10 +36,9 @@ class Generation(NamedTuple):
     store: FeatureStore
     dtypes: List[torch.dtype]
 
-    def features(self, keys: Sequence[Key], device: torch.device) -> List[Tensor]:
-        """Those of some samples, as they are computed; of shapes (len(keys), ...)."""
-        return [level.to(device, dtype)
-                for level, dtype in zip(self.store.get(keys), self.dtypes)]
+    def as_computed(self, stored: Sequence[Tensor], device: torch.device) -> List[Tensor]:
+        """What the store gave, in the dtypes in which it was computed; of shapes (B, ...)."""
+        return [level.to(device, dtype) for level, dtype in zip(stored, self.dtypes)]
 
 
 class PrefixFeatures:
@@ -44,6 +46,8 @@ class PrefixFeatures:
 
     The size matters: convolutions may add in another order at another one. A last batch that is
     too small is therefore filled up.
+
+    Of several processes each has its share of the samples, as ``FixedShareSampler`` deals them out.
 
     A chain is the growing numbers of layers behind which features are stored, one after the other.
     Features of a chain are rounded at each of its boundaries but the last, as the store does, so
@@ -61,11 +65,16 @@ class PrefixFeatures:
         self._loader: DataLoader = runner.train_loop.dataloader
         self._settings = (runner.train_loop.dataset_cfg, *(
             runner.cfg.get(key) for key in ('model', 'data_preprocessor', 'optim_wrapper')))
-        self._batch_size = self._loader.batch_sampler.batch_size
         self._dtype = DTYPES[dtype]
         self._cuts: Dict[int, PrefixCut] = {}
         self._image_shape: Optional[Tuple[int, ...]] = None
-        self.samples = len(self._loader.dataset)
+        self._input_shape: Optional[Tuple[int, ...]] = None
+        rank, self._stride = dist.get_dist_info()
+        self._share = range(rank, len(self._loader.dataset), self._stride)
+        self._max_iters = runner.max_iters
+        self.batch_size: int = self._loader.batch_sampler.batch_size
+        self.samples = len(self._share)
+        self.views = num_views(runner.train_loop.dataset_cfg)
 
     def try_out(self, chain: Sequence[int]) -> Tuple[List[Tensor], float]:
         """Computes the features of the first batch from the images.
@@ -74,25 +83,28 @@ class PrefixFeatures:
             chain (Sequence[int]): Numbers of layers.
 
         Returns:
-            tuple[list[Tensor], float]: Features of shapes (B, ...), and the seconds that it would
-            take in this way for all samples.
+            tuple[list[Tensor], float]: Features of shapes (B, ...), and the seconds that a batch
+            takes in this way.
 
         Raises:
             ValueError: The backbone cannot be cut there, or samples do not say which they are.
         """
-        batches = self._in_batches(range(min(self._batch_size, self.samples)))
-        began = _now()
-        batch = next(self._load(batches, workers=0))
-        images = self._images(batch)
+        keys = [(row, 0) for row in range(min(self.batch_size, self.samples))]
+        began = now()
+        batch = self.load(*_in_batches(keys, self.batch_size))
+        images = self.images(batch)
         self.keys(batch)
-        loading = _now() - began
+        loading = now() - began
         for n in chain:
             if n not in self._cuts:
                 self._cuts[n] = PrefixCut(self._model, self._stack, n, images)
-        began = _now()
+        began = now()
         features = self.from_batch(batch, chain)
-        seconds = loading + _now() - began
-        return features, seconds * self.samples / self._batch_size
+        return features, loading + now() - began
+
+    def load(self, keys: Sequence[Key]) -> Dict[str, Any]:
+        """A batch of the training, with images, as the data loader gives it."""
+        return next(self._load([keys], workers=0))
 
     def from_batch(self, batch: Dict[str, Any], chain: Sequence[int]) -> List[Tensor]:
         """Features of a batch as the data loader gives it, of shapes (B, ...).
@@ -102,27 +114,44 @@ class PrefixFeatures:
         """
         cuts = [self._cuts[n] for n in chain]
         with self._wrapper.optim_context(self._model):
-            features = cuts[0].from_images(self._images(batch))
+            features = cuts[0].from_images(self.images(batch))
             for before, cut in zip(cuts, cuts[1:]):
                 features = cut.from_features(before, [
                     level.to(self._dtype).to(level.dtype) for level in features])
         return features
 
-    def from_images(self, samples: Sequence[int], chain: Sequence[int]
+    def from_images(self, keys: Sequence[Key], chain: Sequence[int]
                     ) -> Iterator[Tuple[List[Key], List[Tensor]]]:
         """Loads samples and computes their features; yields keys and features batch by batch."""
-        for batch in self._load(self._in_batches(samples), self._loader.num_workers):
+        for batch in self._load(_in_batches(keys, self.batch_size), self._loader.num_workers):
             yield self.keys(batch), self.from_batch(batch, chain)
 
-    def from_generation(self, samples: Sequence[int], source: Generation, num_layers: int
+    def from_generation(self, keys: Sequence[Key], source: Generation, num_layers: int
                         ) -> Iterator[Tuple[List[Key], List[Tensor]]]:
         """Computes features from stored ones; yields keys and features batch by batch."""
-        for batch in self._in_batches(samples):
-            keys = [(sample, VIEW) for sample in batch]
+        for batch in _in_batches(keys, self.batch_size):
             with self._wrapper.optim_context(self._model):
                 features = self._cuts[num_layers].from_features(
-                    source.cut, source.features(keys, self.device))
-            yield keys, features
+                    source.cut, source.as_computed(source.store.get(batch), self.device))
+            yield batch, features
+
+    def passes_left(self, iteration: int) -> int:
+        """Passes through the data that are not over, the running one among them."""
+        unit = len(self._loader.batch_sampler)
+        return -(-self._max_iters // unit) - iteration // unit
+
+    def keys_of_pass(self, iteration: int) -> List[Key]:
+        """What this process is shown in the pass through the data that an iteration belongs to."""
+        return list(enumerate(self._loader.batch_sampler.views(iteration, self._share)))
+
+    def keys_to_come(self, iteration: int) -> Set[Key]:
+        """What this process is shown from then on, in the running pass and in those behind it."""
+        unit, keys = len(self._loader.batch_sampler), set()
+        for i in range(self.passes_left(iteration)):
+            keys.update(self.keys_of_pass(iteration + i * unit))
+            if len(keys) == self.samples * self.views:
+                break
+        return keys
 
     def cut(self, num_layers: int) -> PrefixCut:
         """The boundary behind so many layers, which was tried out."""
@@ -133,7 +162,7 @@ class PrefixFeatures:
         annotations = Path(getattr(self._loader.dataset, 'ann_file', None) or '/nowhere')
         stat = annotations.stat() if annotations.is_file() else None
         digest = hashlib.sha256(repr((
-            chain, self._settings, stat and (stat.st_size, stat.st_mtime_ns))).encode())
+            chain, self._share, self._settings, stat and (stat.st_size, stat.st_mtime_ns))).encode())
         names = [name for layer in self._stack.names[:chain[-1]] for name in layer]
         values = {name: value for name, value in self._model.state_dict().items()
                   if is_part_of(name, names)}
@@ -149,8 +178,11 @@ class PrefixFeatures:
         """Where the model is."""
         return self._stack.params[0][0].device
 
-    @staticmethod
-    def keys(batch: Dict[str, Any]) -> List[Key]:
+    def no_images(self, keys: Sequence[Key]) -> NoImages:
+        """What stands for the images of a batch whose features are there."""
+        return NoImages((len(keys), *self._input_shape))
+
+    def keys(self, batch: Dict[str, Any]) -> List[Key]:
         """Sample and view of each sample of a batch.
 
         Raises:
@@ -160,9 +192,11 @@ class PrefixFeatures:
         if not samples or any(SAMPLE_INDEX not in sample for sample in samples):
             raise ValueError("store: the samples say nothing of who they are; a pipeline's last "
                              'transform has to pack data_samples (PackDetInputs, PackInputs)')
-        return [(sample.get(SAMPLE_INDEX), VIEW) for sample in samples]
+        return [(sample.get(SAMPLE_INDEX) // self._stride, sample.get(VIEW))
+                for sample in samples]
 
-    def _images(self, batch: Dict[str, Any]) -> Tensor:
+    def images(self, batch: Dict[str, Any]) -> Tensor:
+        """The images of a batch as the backbone gets them, of shape (B, C, H, W)."""
         for shape in (tuple(image.shape) for image in batch['inputs']):
             self._image_shape = self._image_shape or shape
             if shape != self._image_shape:
@@ -170,25 +204,29 @@ class PrefixFeatures:
                     f'store: training images differ in size ({self._image_shape} and {shape}), so '
                     'that features depend on what else is in a batch; end the pipeline with '
                     'PadToSize')
-        return self._model.data_preprocessor(batch, training=True)['inputs']
+        images = self._model.data_preprocessor(batch, training=True)['inputs']
+        self._input_shape = tuple(images.shape[1:])
+        return images
 
-    def _in_batches(self, samples: Sequence[int]) -> List[List[int]]:
-        size = self._batch_size
-        batches = [list(samples[i:i + size]) for i in range(0, len(samples), size)]
-        for last in batches[-1:]:
-            last += last[-1:] * (size - len(last))
-        return batches
-
-    def _load(self, batches: List[List[int]], workers: int) -> Iterator[Dict[str, Any]]:
+    def _load(self, batches: Sequence[Sequence[Key]], workers: int) -> Iterator[Dict[str, Any]]:
         """Loads batches as the training does, and leaves the random generators alone."""
+        draws = [[Draw(self._share[row], (0,), view) for row, view in batch] for batch in batches]
         with seeded(0):
             yield from DataLoader(
-                self._loader.dataset, batch_sampler=batches, num_workers=workers,
+                self._loader.dataset, batch_sampler=draws, num_workers=workers,
                 collate_fn=self._loader.collate_fn, pin_memory=self._loader.pin_memory,
                 worker_init_fn=self._loader.worker_init_fn)
 
 
-def _now() -> float:
+def _in_batches(keys: Sequence[Key], size: int) -> List[List[Key]]:
+    """Batches of one size; the last one is filled up."""
+    batches = [list(keys[i:i + size]) for i in range(0, len(keys), size)]
+    for last in batches[-1:]:
+        last += last[-1:] * (size - len(last))
+    return batches
+
+
+def now() -> float:
     """Seconds, when the device has done all that it was asked for."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()

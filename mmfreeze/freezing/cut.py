@@ -39,11 +39,11 @@ class PrefixCut:
     def __init__(self, model: nn.Module, stack: LayerStack, num_layers: int,
                  example: Tensor) -> None:
         self.num_layers = num_layers
-        self._body = _body(model, stack)
+        self._body = stack_body(model, stack)
         self._slots = [_slot(model, called) for names in stack.names[:num_layers]
                        for name in names for called in called_modules(model, name)]
         self._blank = example.new_full((1,), NOTHING).expand(example.shape)
-        with _evaluating(self._body), torch.no_grad():
+        with evaluating(self._body), torch.no_grad():
             self._find_stored(example)
             self._check(example, f'{type(self._body).__name__} cannot be cut behind its layer '
                         f'{num_layers - 1} ({", ".join(stack.names[num_layers - 1])})')
@@ -91,7 +91,7 @@ class PrefixCut:
         taps = {slot: _Tap(slot.occupant) for slot in self._stored}
         taps[self._stored[-1]].stops = True
         # In eval mode the prefix is anyhow, once it is frozen; before, this must change nothing.
-        with _evaluating(self._body), _exchanged(taps):
+        with evaluating(self._body), _exchanged(taps):
             try:
                 run()
             except _Reached:
@@ -179,7 +179,7 @@ def _exchanged(modules: Dict[_Slot, nn.Module]) -> Iterator[None]:
 
 
 @contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
+def evaluating(module: nn.Module) -> Iterator[None]:
     training = [inner for inner in module.modules() if inner.training]
     module.eval()
     try:
@@ -189,7 +189,7 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
             inner.training = True
 
 
-def _body(model: nn.Module, stack: LayerStack) -> nn.Module:
+def stack_body(model: nn.Module, stack: LayerStack) -> nn.Module:
     """The child of the model that holds the layers: its backbone."""
     root, _, inner = stack.names[-1][-1].partition('.')
     return getattr(model, root) if inner else model

@@ -35,6 +35,10 @@ class FeatureStore:
             are there already are taken up if they have the same content, shapes and dtype, and
             thrown away otherwise. Defaults to ''.
 
+    Attributes:
+        damaged (int): How many records were found not to be as they were written.
+        removed (bool): Whether it was given back.
+
     Raises:
         OSError: There is no room in memory or on the disk; nothing is left behind.
     """
@@ -42,6 +46,7 @@ class FeatureStore:
     def __init__(self, samples: int, shapes: Sequence[Sequence[int]], dtype: str, views: int = 1,
                  folder: Optional[Path] = None, content: str = '') -> None:
         self.samples, self.views, self.folder = samples, views, folder
+        self.damaged, self.removed = 0, False
         self.shapes = [tuple(shape) for shape in shapes]
         self._lengths = [math.prod(shape) for shape in self.shapes]
         self._size = samples * views, sum(self._lengths)
@@ -86,10 +91,7 @@ class FeatureStore:
         """
         if keys is None:
             keys = [divmod(record, self.views) for record in range(self._size[0])]
-        # Memory cannot have changed: there a record that was written is whole.
-        return [key for key, record in zip(keys, self._places(keys))
-                if self._sums[record] == EMPTY
-                or self.folder is not None and self._sums[record] != self._checksum(record)]
+        return [key for key, record in zip(keys, self._places(keys)) if not self._whole(record)]
 
     @property
     def nbytes(self) -> int:
@@ -98,12 +100,23 @@ class FeatureStore:
 
     def remove(self) -> None:
         """Gives memory and files back; the store cannot be used any more."""
+        self.removed = True
         del self._records, self._sums
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _places(self, keys: Sequence[Tuple[int, int]]) -> List[int]:
         return [sample * self.views + view for sample, view in keys]
+
+    def _whole(self, record: int) -> bool:
+        # Memory cannot have changed: there a record that was written is whole.
+        if self._sums[record] == EMPTY or self.folder is None:
+            return bool(self._sums[record] != EMPTY)
+        if self._sums[record] == self._checksum(record):
+            return True
+        self._sums[record] = EMPTY
+        self.damaged += 1
+        return False
 
     def _checksum(self, record: int) -> int:
         return zlib.crc32(self._records[record].view(torch.uint8).numpy())

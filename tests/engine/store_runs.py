@@ -120,7 +120,8 @@ class Watch(Hook):
 
     def before_train(self, runner):
         self.losses, self.called, self.training = [], [], False
-        for layer, block in enumerate(runner.model.backbone.blocks):
+        model = getattr(runner.model, 'module', runner.model)
+        for layer, block in enumerate(model.backbone.blocks):
             block.register_forward_pre_hook(lambda *_, layer=layer: self._note(layer))
 
     def _note(self, layer):
@@ -138,12 +139,14 @@ class Watch(Hook):
 
 def build(work_dir, *, policy, store=None, backbone=ConvNet, epochs=6, iters=None, samples=12,
           pipeline=(dict(type='PackInputs'),), batch_size=4, workers=0, resume=False, exact=True,
-          data=None, watch=None, model=None):
+          data=None, watch=None, model=None, dataset=None, val_dataset=None, seed=0,
+          sampler=None, **others):
     """A runner of ``epochs`` epochs of 3 iterations, or of ``iters`` iterations."""
     unit = 1 if iters is None else 3
     prefix, kind = 'Exact' if exact else '', 'EpochBased' if iters is None else 'IterBased'
-    sampler = 'DefaultSampler' if iters is None else 'InfiniteSampler'
-    dataset = dict(type=Samples, seeds=data or list(range(samples)), pipeline=list(pipeline))
+    sampler = sampler or ('DefaultSampler' if iters is None else 'InfiniteSampler')
+    dataset = dataset or dict(type=Samples, seeds=data or list(range(samples)),
+                              pipeline=list(pipeline))
     return Runner(
         model=model or Model(backbone), work_dir=str(work_dir), resume=resume,
         train_cfg=dict(type=f'{prefix}{kind}TrainLoop', val_interval=unit,
@@ -152,7 +155,7 @@ def build(work_dir, *, policy, store=None, backbone=ConvNet, epochs=6, iters=Non
                               sampler=dict(type=sampler, shuffle=True)),
         val_cfg=dict(), val_evaluator=dict(type=Error),
         val_dataloader=dict(batch_size=4, num_workers=0,
-                            dataset=dict(dataset, seeds=[100, 101, 102, 103]),
+                            dataset=val_dataset or dict(dataset, seeds=[100, 101, 102, 103]),
                             sampler=dict(type='DefaultSampler', shuffle=False)),
         optim_wrapper=dict(type='FreezeOptimWrapper', optimizer=dict(type='AdamW', lr=.01)),
         custom_hooks=[dict(type='LayerFreezingHook', policy=policy, store=store),
@@ -160,18 +163,21 @@ def build(work_dir, *, policy, store=None, backbone=ConvNet, epochs=6, iters=Non
         default_hooks=dict(checkpoint=dict(
             type='CrashSafeCheckpointHook' if exact else 'CheckpointHook', interval=unit,
             by_epoch=iters is None, max_keep_ckpts=2)),
-        randomness=dict(seed=0), default_scope='mmdet', log_level='WARNING',
-        experiment_name=f'{Path(work_dir).name}_{build.count}')
+        randomness=dict(seed=seed), default_scope='mmdet', log_level='WARNING',
+        experiment_name=f'{Path(work_dir).name}_{build.count}', **others)
 
 
 build.count = 0
 
 
-def run(work_dir, **options):
+def run(work_dir, also=None, **options):
     """Trains; returns the final weights, what a hook saw, and the record."""
     build.count += 1
     watch = Watch()
     runner = build(work_dir, watch=watch, **options)
+    if also is not None:
+        runner.register_hook(also)
     runner.train()
     record = json.loads(Path(work_dir, 'freezing_timeline.json').read_text())
-    return {k: v.clone() for k, v in runner.model.state_dict().items()}, watch, record
+    model = getattr(runner.model, 'module', runner.model)
+    return {k: v.clone() for k, v in model.state_dict().items()}, watch, record

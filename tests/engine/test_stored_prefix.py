@@ -316,11 +316,11 @@ def augmented(augment):
 
 @pytest.mark.parametrize('options, message', [
     (dict(pipeline=[dict(type='RandomFlip', prob=.5), dict(type='PackInputs')]),
-     'train_dataloader.dataset: RandomFlip may show a sample differently in each epoch'),
-    (dict(pipeline=[dict(type='mmdet.YOLOXHSVRandomAug'), dict(type='PackInputs')]),
-     'mmdet.YOLOXHSVRandomAug may show'),
+     'train_dataloader.dataset: RandomFlip may show a sample in more ways'),
+    (dict(pipeline=[dict(type='YOLOXHSVRandomAug'), dict(type='PackInputs')]),
+     'YOLOXHSVRandomAug may show'),
     (dict(pipeline=[dict(type='mmdet.FilterAnnotations'), dict(type='PackInputs')]),
-     'mmdet.FilterAnnotations may show'),
+     'FilterAnnotations may show'),
     (dict(pipeline=[dict(type='LoadImageFromFile', ignore_empty=True), dict(type='PackInputs')]),
      r'LoadImageFromFile\(ignore_empty=True\) may show'),
     (dict(model=augmented(nn.ModuleList([nn.Identity()]))),

@@ -123,6 +123,8 @@ class Losses(Hook):
 def test_faster_rcnn_trains_from_the_stored_levels_of_its_neck(tmp_path):
     cfg = Config.fromfile(CONFIGS / 'faster-rcnn_r50_learndrop_nwpu.py')
     cfg.model.backbone.init_cfg = None
+    cfg.merge_from_dict({'model.train_cfg.rcnn.sampler.num': 16,
+                         'model.train_cfg.rpn_proposal.max_per_img': 20})
     hook, = cfg.custom_hooks
     losses, fills = [], []
     for store in (None, dict(hook.store, dtype='float32')):

@@ -3,13 +3,14 @@ import copy
 import signal
 import sys
 from contextlib import ExitStack
-from typing import Any, Dict, Iterator, Sequence
+from typing import Any, Dict, Iterator, Optional, Sequence
 
 import mmengine.dist as dist
 import torch
 from mmdet.registry import LOOPS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
+from ..pipelines import num_views
 from .checkpoint_hook import CrashSafeCheckpointHook
 from .seeding import seed_generators
 from .workers import outlive_sigterm
@@ -40,6 +41,7 @@ class ExactLoopMixin:
     Attributes:
         dataset_cfg (dict): Config of the data set, without the wrapper that seeds its samples.
         at_exit (ExitStack): What is to be done when training ends, however it does.
+        next_batch (Sequence[dict], optional): The batch behind the running one, if there is one.
 
     Raises:
         ValueError: The data loader is built already, or checkpoints are not written by
@@ -59,6 +61,7 @@ class ExactLoopMixin:
         self._checkpoints = found[0]
         self.dataset_cfg = dataloader['dataset']
         self.at_exit = ExitStack()
+        self.next_batch: Optional[Sequence[dict]] = None
         super().__init__(runner, _seeded(dataloader, self.endless), **kwargs)
         if isinstance(runner._val_dataloader, dict):  # not built yet; there is no public way to it
             runner._val_dataloader.setdefault('worker_init_fn', OUTLIVES)
@@ -100,7 +103,11 @@ class ExactLoopMixin:
     def _load(self, done: int) -> Iterator[Sequence[dict]]:
         """Begins to load batches, behind the first ``done`` ones of this pass."""
         self.dataloader.batch_sampler.begin(self._seed, self._iter, skip=done)
-        return iter(self.dataloader)
+        batches = iter(self.dataloader)
+        self.next_batch = next(batches, None)
+        while (batch := self.next_batch) is not None:
+            self.next_batch = next(batches, None)
+            yield batch
 
     def _iterate(self, batch_idx: int, data_batch: Sequence[dict]) -> None:
         seed_generators(self._seed, dist.get_rank(), self._iter)
@@ -195,7 +202,7 @@ def _seeded(dataloader: Dict[str, Any], endless: bool) -> Dict[str, Any]:
     # By their scope, for the config may be of another.
     cfg['dataset'] = dict(type='mmdet.SeededDataset', dataset=cfg['dataset'])
     batches = dict(type='mmdet.SeededBatchSampler', batch_sampler=cfg.get('batch_sampler'),
-                   endless=endless)
+                   endless=endless, views=num_views(dataloader['dataset']))
     if 'drop_last' in cfg:
         batches['drop_last'] = cfg.pop('drop_last')
     cfg['batch_sampler'] = batches

@@ -1,22 +1,34 @@
 """Batches that carry the seed of their samples, from any batch on."""
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 from mmdet.registry import DATA_SAMPLERS
 from torch.utils.data import BatchSampler, Sampler
 
+from .view_schedule import ViewSchedule
+
 
 class Draw(int):
-    """An index into a data set, with the key that its augmentation is seeded from."""
+    """An index into a data set, with all that says how the sample is to be shown.
+
+    Args:
+        index (int): The index.
+        key (tuple[int, ...]): What its augmentation is seeded from.
+        view (int): Which view of it, see ``ReplayableViews``. Defaults to 0.
+        with_image (bool): Whether anybody looks at the pixels. Defaults to True.
+    """
 
     key: Tuple[int, ...]
+    view: int
+    with_image: bool
 
-    def __new__(cls, index: int, key: Tuple[int, ...]) -> 'Draw':
+    def __new__(cls, index: int, key: Tuple[int, ...], view: int = 0,
+                with_image: bool = True) -> 'Draw':
         draw = super().__new__(cls, index)
-        draw.key = key
+        draw.key, draw.view, draw.with_image = key, view, with_image
         return draw
 
     def __getnewargs__(self) -> tuple:
-        return int(self), self.key
+        return int(self), self.key, self.view, self.with_image
 
 
 @DATA_SAMPLERS.register_module()
@@ -32,10 +44,15 @@ class SeededBatchSampler:
             ``AspectRatioBatchSampler``. Defaults to None: one after the other.
         endless (bool): Whether one iteration goes on over all passes through the data, as an
             iteration loop wants it, or is one pass. Defaults to False.
+        views (int): How many views of each sample there are to draw from. Defaults to 1.
+
+    Attributes:
+        with_images (bool): Whether anybody looks at the pixels of the batches to come.
     """
 
     def __init__(self, sampler: Sampler, batch_size: int, drop_last: Optional[bool] = None,
-                 batch_sampler: Optional[dict] = None, endless: bool = False) -> None:
+                 batch_sampler: Optional[dict] = None, endless: bool = False,
+                 views: int = 1) -> None:
         self.sampler = sampler
         self.batch_size = batch_size
         self.endless = endless
@@ -49,6 +66,8 @@ class SeededBatchSampler:
             raise ValueError(f'the data set gives no batch of {batch_size} images: it is empty, or '
                              'has fewer and drop_last leaves them out')
         self.seed, self.number, self.skip = 0, 0, 0
+        self.with_images = True
+        self._schedule = ViewSchedule(views)
 
     def begin(self, seed: int, number: int, skip: int) -> None:
         """Says where the next iteration begins.
@@ -62,14 +81,27 @@ class SeededBatchSampler:
         if hasattr(self.sampler, 'seed'):
             self.sampler.seed = seed
 
+    def views(self, number: int, samples: Sequence[int]) -> List[int]:
+        """The views in which samples are shown, if they are, in the pass of a certain batch.
+
+        Args:
+            number (int): Batches that come before it in the whole run.
+            samples (Sequence[int]): Indices into the data set.
+
+        Returns:
+            list[int]: For each of them the number of a view.
+        """
+        return self._schedule.views(self.seed, number // len(self.batches), samples)
+
     def __len__(self) -> int:
         return len(self.batches)
 
     def __iter__(self) -> Iterator[List[Draw]]:
         first = self.number - self.skip
-        for i, batch in enumerate(self._passes()):
-            if i >= self.skip:
-                yield [Draw(index, (self.seed, first + i)) for index in batch]
+        for i, batch in enumerate(self._passes(), first):
+            if i >= self.number:
+                yield [Draw(index, (self.seed, i), view, self.with_images)
+                       for index, view in zip(batch, self.views(i, batch))]
 
     def _passes(self) -> Iterator[List[int]]:
         if not self.endless:

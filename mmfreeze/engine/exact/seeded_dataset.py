@@ -4,11 +4,13 @@ from typing import Any, Union
 from mmdet.registry import DATASETS
 from mmengine.structures import BaseDataElement
 
+from mmfreeze.datasets.transforms.asked_view import asking
+
 from .seeded_batch_sampler import Draw
 from .seeding import seeded
 
-# Under this name a sample's data element says which one it is.
-SAMPLE_INDEX = 'sample_index'
+# Under these names a sample's data element says which one it is, and how it is shown.
+SAMPLE_INDEX, VIEW = 'sample_index', 'view'
 
 
 @DATASETS.register_module()
@@ -35,13 +37,13 @@ class SeededDataset:
 
     def __getitem__(self, index: Union[int, Draw]) -> Any:
         if isinstance(index, Draw):
-            with seeded(*index.key, int(index)):
+            with seeded(*index.key, int(index)), asking(index.view, index.with_image):
                 sample = self.dataset[int(index)]
         else:  # somebody who looks at the data, not the training
             sample = self.dataset[index]
         element = sample.get('data_samples') if isinstance(sample, dict) else None
         if isinstance(element, BaseDataElement):
-            element.set_metainfo({SAMPLE_INDEX: int(index)})
+            element.set_metainfo({SAMPLE_INDEX: int(index), VIEW: getattr(index, 'view', 0)})
         return sample
 
     def __getattr__(self, name: str) -> Any:

@@ -38,9 +38,10 @@ class LayerFreezingHook(Hook):
             :meth:`mmfreeze.freezing.LayerStack.build`. Defaults to None: the order that the
             backbone declares, or the known one of a backbone of MMDetection, see
             :func:`mmfreeze.engine.layer_orders.build_stack`.
-        store (dict, optional): Arguments of :class:`~mmfreeze.engine.stored_prefix.StoredPrefix`:
-            frozen layers are not even run forward, but their output is stored. Defaults to None:
-            they run forward.
+        store (dict | str, optional): Arguments of
+            :class:`~mmfreeze.engine.stored_prefix.StoredPrefix`: frozen layers are not even run
+            forward, but their output is stored; ``'auto'`` stands for ``dict(when='auto')``: where
+            that pays. Defaults to None: they run forward.
 
     Raises:
         ValueError: A setting of the policy is wrong; or, before training starts, the layers' order
@@ -55,12 +56,14 @@ class LayerFreezingHook(Hook):
     priority = 'HIGH'
 
     def __init__(self, policy: Dict[str, Any], layers: Optional[Sequence[str]] = None,
-                 store: Optional[Dict[str, Any]] = None) -> None:
+                 store: Union[Dict[str, Any], str, None] = None) -> None:
         # Policies are in mmdet's registry, whichever scope the config is of.
         self.policy: FreezePolicy = TASK_UTILS.build(dict(policy, _scope_='mmdet'))
         # The type by name, also where a config gives the class: it goes into json and checkpoints.
         self.policy_cfg = dict(policy, type=type(self.policy).__name__)
         self.layers = layers
+        if isinstance(store, str):
+            store = dict(when=store)
         self.store = None if store is None else StoredPrefix(**store)
         self.timeline: Optional[Timeline] = None
         self._signals: Dict[str, Union[GradNorm, WeightChange]] = {}

@@ -1,0 +1,97 @@
+"""What a training's pipeline shows of a sample: always the same, one of some views, or anything."""
+from typing import Any, Dict, Iterator, Tuple
+
+from mmengine.runner import Runner
+from torch import nn
+
+from mmfreeze.datasets.transforms import LoadImageUnlessStored, ReplayableViews
+from mmfreeze.models.data_preprocessors import StoredViewsPreprocessor
+
+# Transforms of mmcv, mmdet, mmpretrain and of this project that draw nothing. Nor do they drop a
+# sample, as FilterAnnotations may: data sets then draw another one in its place.
+FIXED = frozenset((
+    'CenterCrop', 'FixShapeResize', 'LoadAnnotations', 'LoadImageFromFile', 'LoadImageFromNDArray',
+    'NumpyToPIL', 'PILToNumpy', 'PackDetInputs', 'PackInputs', 'Pad', 'PadToSize', 'Resize',
+    'ResizeEdge', 'ToTensor', 'Transpose'))
+VIEWS, LOADING = ReplayableViews.__name__, LoadImageUnlessStored.__name__
+# What does without pixels.
+BARE = frozenset((VIEWS, LOADING, 'LoadAnnotations', 'PackDetInputs'))
+
+
+def num_views(dataset_cfg: Any) -> int:
+    """How many views of a sample a data set shows.
+
+    Args:
+        dataset_cfg (dict): Its config.
+
+    Returns:
+        int: That of its ``ReplayableViews``, or 1 if it has none.
+
+    Raises:
+        ValueError: Data sets within it show different numbers of views.
+    """
+    found = {len(ReplayableViews(**{key: step[key] for key in step if key != 'type'}).views)
+             for name, step in _transforms(dataset_cfg) if name == VIEWS}
+    if len(found) > 1:
+        raise ValueError('train_dataloader.dataset: all ReplayableViews must have the same '
+                         f'num_views, but they have {", ".join(map(str, sorted(found)))}')
+    return found.pop() if found else 1
+
+
+def can_skip_images(dataset_cfg: Any, preprocessor: nn.Module) -> bool:
+    """Whether a training can do without the pixels of samples whose features are stored.
+
+    Args:
+        dataset_cfg (dict): Config of the training set.
+        preprocessor (nn.Module): The model's data preprocessor.
+    """
+    names = {name for name, _ in _transforms(dataset_cfg)}
+    return (names <= BARE and {VIEWS, LOADING} <= names
+            and isinstance(preprocessor, StoredViewsPreprocessor))
+
+
+def require_replayable(runner: Runner, dataset_cfg: Any, preprocessor: nn.Module) -> None:
+    """Checks that what a training shows of a sample can be had again.
+
+    Args:
+        runner (Runner): Whose hooks may exchange the pipeline.
+        dataset_cfg (dict): Config of the training set.
+        preprocessor (nn.Module): The model's data preprocessor.
+
+    Raises:
+        ValueError: A transform, an augmentation of batches or a hook is not known to allow it.
+    """
+    for name, step in _transforms(dataset_cfg):
+        if name not in FIXED | BARE:
+            _refuse('train_dataloader.dataset', name)
+        if step.get('ignore_empty'):  # where there is no image the data set draws another sample
+            _refuse('train_dataloader.dataset', f'{name}(ignore_empty=True)')
+    augments = getattr(preprocessor, 'batch_augments', None)
+    if augments is not None:
+        for augment in augments if isinstance(augments, nn.ModuleList) else [augments]:
+            if type(augment).__name__ != 'BatchFixedSizePad':
+                _refuse('model.data_preprocessor.batch_augments', type(augment).__name__)
+    for hook in runner.hooks:
+        if type(hook).__name__ in ('PipelineSwitchHook', 'SwitchRecipeHook'):
+            _refuse('custom_hooks', type(hook).__name__)
+
+
+def _refuse(where: str, name: str) -> None:
+    raise ValueError(
+        f'{where}: {name} may show a sample in more ways than stored features can represent: use '
+        'ReplayableViews, which resizes, crops, flips and pads in a few ways that come back, or '
+        'train without store')
+
+
+def _transforms(dataset: Any) -> Iterator[Tuple[str, Dict[str, Any]]]:
+    """Names and configs of the transforms of a data set and of those within it."""
+    if isinstance(dataset, (list, tuple)):
+        for item in dataset:
+            yield from _transforms(item)
+    elif isinstance(dataset, dict):
+        for step in dataset.get('pipeline') or ():
+            kind = step['type']
+            name = kind if isinstance(kind, str) else kind.__name__
+            yield name.rpartition('.')[2], step
+        for key in ('dataset', 'datasets'):
+            yield from _transforms(dataset.get(key))

@@ -1,0 +1,4 @@
+"""Data preprocessors."""
+from .stored_views import NoImages, StoredViewsPreprocessor
+
+__all__ = ['NoImages', 'StoredViewsPreprocessor']

@@ -1,0 +1,98 @@
+"""Of several processes each stores its own share of the samples."""
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+from gloo_ranks import WRAPPER, on_two_ranks
+from mmengine.hooks import Hook
+from store_runs import vit
+from view_runs import build, options, run
+
+from mmfreeze.freezing import FeatureStore
+
+
+def given(folder, sampler='FixedShareSampler', **others):
+    return dict(policy=dict(type='LinearFreezing'), sampler=sampler, launcher='pytorch',
+                batch_size=2, cfg=dict(model_wrapper_cfg=WRAPPER),
+                **options(Path(folder, f'images_{dist.get_rank()}'), views=2, backbone=vit,
+                          **others))
+
+
+class Stop(Hook):
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == 10:
+            raise KeyboardInterrupt
+
+
+def plain_stored_and_resumed(folder):
+    """What each run ends with: weights, losses, layers called last, and the stores' samples."""
+    samples, init = [], FeatureStore.__init__
+
+    def noting(self, count, *args, **kwargs):
+        samples.append(count)
+        init(self, count, *args, **kwargs)
+
+    FeatureStore.__init__ = noting
+    ended = {}
+    for name, store in (('plain', None), ('stored', dict(where='file', dtype='float32')),
+                        ('resumed', dict(where='file', dtype='float32'))):
+        if name == 'resumed':
+            build.count += 1
+            try:
+                build(Path(folder, name), store=store, watch=Stop(), **given(folder)).train()
+            except KeyboardInterrupt:
+                pass
+        weights, watch, record = run(Path(folder, name), store=store, resume=name == 'resumed',
+                                     **given(folder))
+        ended[name] = dict(weights=weights, losses=watch.losses, called=watch.called[-1],
+                           fills=record['fills'])
+        dist.barrier()
+    return dict(ended, samples=set(samples),
+                left=[path.name for path in Path(folder).glob('*/feature_store*')])
+
+
+def test_ranks_end_as_plain_freezing_does(tmp_path):
+    for rank in on_two_ranks(plain_stored_and_resumed, tmp_path):
+        plain = rank['plain']
+        for name in ('stored', 'resumed'):
+            for key, value in rank[name]['weights'].items():
+                assert torch.equal(value, plain['weights'][key])
+            assert rank[name]['losses'] == plain['losses'][-len(rank[name]['losses']):]
+            assert rank[name]['called'] == set() and plain['called'] == {0, 1, 2, 3}
+            assert rank[name]['fills'][-1]['to_layer'] == 4
+        assert rank['samples'] == {6}  # of twelve
+        assert rank['left'] == []
+
+
+def error_with_another_sampler(folder):
+    build.count += 1
+    try:
+        build(Path(folder, 'run'), store={}, **given(folder, sampler='DefaultSampler')).train()
+    except ValueError as error:
+        return str(error)
+
+
+def test_another_sampler_is_refused(tmp_path):
+    for message in on_two_ranks(error_with_another_sampler, tmp_path):
+        assert "needs train_dataloader.sampler.type='FixedShareSampler'" in message
+
+
+def chain_when_one_rank_has_no_room(folder):
+    if dist.get_rank() == 1:
+        def full(*args, **kwargs):
+            raise OSError('no memory')
+        FeatureStore.__init__ = full
+    weights, watch, record = run(Path(folder, 'run'), store={}, **given(folder))
+    return dict(called=watch.called[-1], fills=record['fills'])
+
+
+def test_all_ranks_go_on_without_a_store_if_one_has_no_room(tmp_path):
+    for rank in on_two_ranks(chain_when_one_rank_has_no_room, tmp_path):
+        assert rank == dict(called={0, 1, 2, 3}, fills=[])
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    """For the processes of the ranks, which know nothing of pytest's paths."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))

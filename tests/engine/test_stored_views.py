@@ -1,0 +1,315 @@
+"""Augmentation in views, trained from the store: nothing is lost, and images are not read."""
+import errno
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from mmdet.registry import TASK_UTILS
+from mmengine.hooks import Hook
+from store_runs import ConvNet, vit
+from view_runs import Compare, build, options, run
+
+from mmfreeze.datasets.transforms import LoadImageUnlessStored
+from mmfreeze.engine.store_costs import StoreCosts
+from mmfreeze.freezing import FeatureStore, SchedulePolicy
+
+LFA = dict(type='LinearFreezing')
+
+
+def same(weights, others):
+    return all(torch.equal(value, others[name]) for name, value in weights.items())
+
+
+@TASK_UTILS.register_module(force=True)
+class Stairs(SchedulePolicy):
+    """Freezes what a list says, a fifth of the run after the other."""
+
+    def __init__(self, steps):
+        super().__init__()
+        self.steps = [max(steps[:i + 1]) for i in range(len(steps))]
+
+    def target(self, clock):
+        return self.steps[clock.iteration * 5 // clock.max_iters]
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """The paths of the images that were read, in order."""
+    paths, transform = [], LoadImageUnlessStored.__mro__[1].transform
+
+    def note(self, results):
+        paths.append(results['img_path'])
+        return transform(self, results)
+
+    monkeypatch.setattr(LoadImageUnlessStored.__mro__[1], 'transform', note)
+    return paths
+
+
+@pytest.mark.parametrize('views, backbone, where, others', [
+    (1, vit, 'ram', dict()), (4, vit, 'file', dict()), (4, ConvNet, 'ram', dict(iters=18)),
+    (3, vit, 'file', dict(iters=20, count=10)), (2, vit, 'ram', dict(workers=2))],
+    ids=['one view', 'four views', 'iterations', 'passes and batches askew', 'workers'])
+def test_losses_and_weights_are_those_of_plain_freezing(tmp_path, views, backbone, where, others):
+    common = dict(policy=LFA, **options(tmp_path / 'images', views=views, backbone=backbone,
+                                        **others))
+    plain = run(tmp_path / 'plain', **common)
+    common.update(options(tmp_path / 'images', views=views, backbone=backbone, **others))
+    compare = Compare()
+    stored = run(tmp_path / 'stored', store=dict(where=where), also=compare, **common)
+    assert stored[1].losses == plain[1].losses and len(set(plain[1].losses)) > 10
+    assert same(stored[0], plain[0])
+    assert compare.compared >= 11 and compare.bare >= 10
+    assert stored[1].called[-1] == set()
+
+
+def test_images_are_read_once_for_each_view(tmp_path, read):
+    given = options(tmp_path / 'images', views=2)
+    record = run(tmp_path / 'run', policy=dict(type='StaticFreezing', num_frozen=2), store={},
+                 **given)[2]
+    training = [path for path in read if int(Path(path).name.split('_')[0]) < 100]
+    assert 12 < sum(fill['samples'] for fill in record['fills']) <= 24
+    filled = sum(-(-fill['samples'] // 4) for fill in record['fills'])
+    # Whole batches that are filled, two that try the boundary out, two that were on their way.
+    assert len(training) == 4 * (filled + 2 + 2)
+    assert len(record['epochs']) == 6
+
+
+@pytest.mark.parametrize('change', [
+    dict(loading='LoadImageFromFile'), dict(preprocessor='DetDataPreprocessor')])
+def test_without_transform_or_preprocessor_images_are_read_all_the_same(tmp_path, change):
+    from mmdet.models import DetDataPreprocessor
+    kind = change.pop('preprocessor', None)
+    given = options(tmp_path / 'images', **change)
+    if kind:
+        given['model'].data_preprocessor = DetDataPreprocessor(mean=[100.] * 3, std=[50.] * 3)
+    compare = Compare()
+    run(tmp_path / 'run', policy=LFA, store={}, also=compare, **given)
+    assert compare.compared and not compare.bare
+
+
+@settings(max_examples=8, deadline=None, derandomize=True, database=None,
+          phases=[Phase.explicit, Phase.generate],
+          suppress_health_check=[HealthCheck.too_slow])
+@given(views=st.integers(1, 5), count=st.integers(5, 11), batch_size=st.integers(2, 4),
+       steps=st.lists(st.integers(0, 4), min_size=5, max_size=5), seed=st.integers(0, 99),
+       in_epochs=st.booleans(), where=st.sampled_from(['ram', 'file']),
+       backbone=st.sampled_from([vit, ConvNet]))
+def test_stored_features_equal_recomputed_ones(views, count, batch_size, steps, seed, in_epochs,
+                                               where, backbone):
+    """Over random schedules of views, batch compositions and moves of the boundary."""
+    with tempfile.TemporaryDirectory() as folder:
+        iters = None if in_epochs else 5 * -(-count // batch_size)
+        compare = Compare()
+        record = run(Path(folder, 'run'), policy=dict(type='Stairs', steps=steps), also=compare,
+                     store=dict(where=where), epochs=5, iters=iters, batch_size=batch_size,
+                     seed=seed, **options(Path(folder, 'images'), views=views, count=count,
+                                          backbone=backbone))[2]
+    assert bool(compare.compared) == any(steps)
+    assert bool(record['fills']) == any(steps)
+
+
+@pytest.mark.parametrize('where, stop_at, dtype', [
+    ('ram', 10, 'float16'), ('file', 13, 'bfloat16')])
+def test_a_resumed_run_ends_with_the_same_bits(tmp_path, where, stop_at, dtype):
+    class Stop(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            if runner.iter == stop_at:
+                raise KeyboardInterrupt
+
+    def given():
+        return dict(policy=LFA, store=dict(where=where, dtype=dtype),
+                    **options(tmp_path / 'images', views=3))
+
+    expected = run(tmp_path / 'whole', **given())
+    build.count += 1
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path / 'run', watch=Stop(), **given()).train()
+    weights, watch, _ = run(tmp_path / 'run', resume=True, **given())
+    assert same(weights, expected[0])
+    assert watch.losses == expected[1].losses[-len(watch.losses):]
+
+
+KILLED = '''
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from mmengine.hooks import Hook
+from view_runs import options, run
+from mmfreeze.freezing import FeatureStore
+
+# Kills itself in the middle of a record's writing.
+put, left = FeatureStore._checksum, [{puts}]
+def dying(self, record):
+    left[0] -= 1
+    if left[0] == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return put(self, record)
+FeatureStore._checksum = dying
+run(Path({folder!r}, 'run'), policy=dict(type='LinearFreezing'), store=dict(where='file'),
+    resume={resume}, **options(Path({folder!r}, 'images'), views=2))
+'''
+
+
+@pytest.mark.parametrize('puts', [3, 41])
+def test_a_run_killed_while_it_writes_ends_with_the_same_bits(tmp_path, puts):
+    expected = run(tmp_path / 'whole', policy=LFA, store=dict(where='file'),
+                   **options(tmp_path / 'images', views=2))
+    code = KILLED.format(tests=str(Path(__file__).parent), puts=puts, folder=str(tmp_path),
+                         resume=False)
+    killed = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
+                            env=dict(os.environ, OMP_NUM_THREADS=str(torch.get_num_threads())))
+    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
+    weights, watch, record = run(tmp_path / 'run', policy=LFA, store=dict(where='file'),
+                                 resume=True, **options(tmp_path / 'images', views=2))
+    assert same(weights, expected[0])
+    assert watch.losses == expected[1].losses[-len(watch.losses):]
+
+
+def test_a_damaged_record_is_computed_anew(tmp_path):
+    class Damage(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            if runner.iter in (5, 11):
+                path, = (tmp_path / 'run' / 'feature_store').glob('*/features.bin')
+                with open(path, 'r+b') as file:
+                    file.write(b'\x11' * 9000)
+
+    def given():
+        return dict(policy=dict(type='StaticFreezing', num_frozen=2),
+                    **options(tmp_path / 'images', views=2))
+
+    plain = run(tmp_path / 'plain', **given())
+    build.count += 1
+    runner = build(tmp_path / 'run', watch=Damage(), store=dict(where='file'), **given())
+    warnings = []
+    runner.logger.warning = warnings.append
+    runner.train()
+    assert same(runner.model.state_dict(), plain[0])
+    assert sum('damaged on the disk' in line for line in warnings) >= 2
+
+
+def test_a_full_disk_ends_in_plain_freezing(tmp_path, monkeypatch):
+    def given():
+        return dict(policy=LFA, **options(tmp_path / 'images', views=2))
+
+    plain = run(tmp_path / 'plain', **given())
+    calls = []
+
+    def full(*_):
+        calls.append(1)
+        if len(calls) > 2:  # the first generation (features and checksums) had room
+            raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(os, 'posix_fallocate', lambda file, _, size: (
+        full(), os.ftruncate(file, size)))
+    build.count += 1
+    runner = build(tmp_path / 'run', store=dict(where='file'), **given())
+    warnings = []
+    runner.logger.warning = warnings.append
+    runner.train()
+    assert same(runner.model.state_dict(), plain[0])
+    assert sum('No space left' in line and 'run forward' in line for line in warnings) == 3
+
+
+class TestAuto:
+    """Of storing where it pays."""
+
+    def costs(self, **changes):
+        return StoreCosts(**dict(dict(load=0., forward=[1., 1., 1., 1.], write=.5, read=.25,
+                                      views=1), **changes))
+
+    def test_costs_of_what_is_left(self):
+        # Four passes through three layers; or computed and written once, and read four times.
+        assert self.costs().seconds(3, passes=4) == (12., 3. + .5 + 4 * .25)
+        # Of two views five passes show 2 (1 - 1/32) on average.
+        assert self.costs(views=2, load=2.).seconds(1, passes=5) == pytest.approx(
+            (5 * 3., 2 * (1 - 1 / 32) * 3.5 + 5 * .25))
+        # What is stored behind layer 1 is read in either case.
+        assert self.costs().seconds(3, passes=4, stored=1) == (
+            4 * 2.25, 2.25 + .5 + 4 * .25)
+
+    @pytest.mark.parametrize('passes, changes, expected', [
+        (10, {}, 1), (2, {}, 2), (1, {}, None), (10, dict(read=2.5), 3),
+        (10, dict(read=9.), None), (3, dict(views=4), 3), (2, dict(views=8, write=3.), None)])
+    def test_break_even(self, passes, changes, expected):
+        assert self.costs(**changes).break_even(passes) == expected
+
+    @pytest.mark.parametrize('read, stores', [(1e-9, True), (1e9, False)])
+    def test_what_is_measured_decides(self, tmp_path, monkeypatch, read, stores):
+        monkeypatch.setattr('mmfreeze.engine.stored_prefix.measure_store',
+                            lambda *_: (1e-9, read))
+        plain = run(tmp_path / 'plain', policy=LFA, **options(tmp_path / 'images'))
+        build.count += 1
+        runner = build(tmp_path / 'run', policy=LFA, store='auto', **options(tmp_path / 'images'))
+        lines = []
+        runner.logger.info = lambda line, *_: lines.append(str(line))
+        runner.train()
+        assert same(runner.model.state_dict(), plain[0])
+        record = next(hook for hook in runner.hooks if hasattr(hook, 'timeline')).timeline
+        assert bool(record.fills) == stores
+        said = [line for line in lines if 'storing pays' in line or 'it would' in line]
+        assert ('never' in said[0]) != stores and 'passes left' in said[0]
+        assert ('not pay' in said[1]) != stores
+
+    def test_measured_at_the_start_and_kept_in_checkpoints(self, tmp_path):
+        given = dict(policy=LFA, store='auto')
+        run(tmp_path / 'run', epochs=2, **given, **options(tmp_path / 'images'))
+        state = torch.load(tmp_path / 'run' / 'epoch_2.pth', weights_only=False)
+        costs = StoreCosts(**state['mmfreeze']['store']['costs'])
+        assert len(costs.forward) == 4 and min(costs.forward) > 0
+        assert costs.load > 0 and costs.write > 0 and costs.read > 0 and costs.views == 4
+        build.count += 1
+        runner = build(tmp_path / 'run', epochs=3, resume=True, **given,
+                       **options(tmp_path / 'images'))
+        runner.train()
+        hook = next(hook for hook in runner.hooks if hasattr(hook, 'store'))
+        assert hook.store._costs == costs
+
+
+def test_a_batch_that_came_without_images_gets_them_when_the_store_is_gone(tmp_path, monkeypatch):
+    """In an iteration loop with workers, batches are on their way when a boundary moves."""
+    def given():
+        return dict(policy=LFA, iters=18, workers=2, **options(tmp_path / 'images', views=2))
+
+    plain = run(tmp_path / 'plain', **given())
+    opened, init = [], FeatureStore.__init__
+
+    def no_more(self, *args, **kwargs):
+        opened.append(1)
+        if len(opened) > 1:
+            raise OSError('store: no memory')
+        init(self, *args, **kwargs)
+
+    monkeypatch.setattr(FeatureStore, '__init__', no_more)
+    # With room for one only, the old one goes before the new one is refused.
+    monkeypatch.setattr('mmfreeze.engine.store_room._free_memory', lambda: not opened)
+    monkeypatch.setattr('mmfreeze.engine.store_room.stored_bytes', lambda *_: 1)
+    monkeypatch.setattr(FeatureStore, 'nbytes', 1)
+    weights, watch, record = run(tmp_path / 'run', store=dict(), **given())
+    assert same(weights, plain[0])
+    assert {fill['to_layer'] for fill in record['fills']} == {1}
+    assert set() in [called & {0} for called in watch.called]
+    assert watch.called[-1] == {0, 1, 2, 3}
+
+
+def test_what_cannot_be_replayed_is_refused_with_what_to_use(tmp_path):
+    given = options(tmp_path / 'images')
+    given['dataset']['pipeline'].insert(2, dict(type='PhotoMetricDistortion'))
+    build.count += 1
+    with pytest.raises(ValueError, match='PhotoMetricDistortion may show .* use ReplayableViews'):
+        build(tmp_path / 'run', policy=LFA, store={}, **given).train()
+
+
+def test_data_sets_with_different_numbers_of_views_are_refused(tmp_path):
+    one, two = (options(tmp_path / 'images', views=views)['dataset'] for views in (1, 2))
+    given = options(tmp_path / 'images')
+    given['dataset'] = dict(type='ConcatDataset', datasets=[one, two])
+    build.count += 1
+    with pytest.raises(ValueError, match='same num_views, but they have 1, 2'):
+        build(tmp_path / 'run', policy=LFA, **given).train()
