@@ -42,7 +42,10 @@ def main() -> None:
         # Nothing is trained or decided here.
         cfg.update(custom_hooks=[], log_level='WARNING', resume=False)
         runner = Runner.from_cfg(cfg)
-        runner.load_or_resume() if cfg.get('load_from') else runner._init_model_weights()
+        # What Runner.train does before its loop runs.
+        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+        runner._init_model_weights()
+        runner.load_or_resume()
         result = dict(config=Path(args.config).name, options=args.cfg_options,
                       **measure_storing(runner, args.frozen, layers))
         print(storing_table(result))

@@ -36,7 +36,7 @@ def measure_storing(runner: Runner, num_frozen: Sequence[int], layers: Any = Non
         square) and of the loss, and the break-even.
 
     Raises:
-        ValueError: The config's training cannot store features.
+        ValueError: The config's training cannot store features, or there are fewer layers.
     """
     loop = runner.train_loop
     if not isinstance(loop, ExactLoopMixin):
@@ -45,6 +45,10 @@ def measure_storing(runner: Runner, num_frozen: Sequence[int], layers: Any = Non
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     require_replayable(runner, loop.dataset_cfg, model.data_preprocessor)
     stack = build_stack(model, layers)
+    for n in num_frozen:
+        if not 1 <= n <= len(stack):
+            raise ValueError(f'--frozen {n}: the backbone has {len(stack)} freezable layers, so '
+                             f'the numbers are 1 to {len(stack)}')
     features = PrefixFeatures(runner, stack, 'float32')
     features.try_out(num_frozen)
     keys = [(row, 0) for row in range(min(features.batch_size, features.samples))]
