@@ -50,12 +50,10 @@ class Part:
 
     @property
     def done(self) -> bool:
-        """Whether all epochs and the validation of the last one are recorded."""
+        """Whether the validation behind the last epoch is recorded."""
         if not (self.work_dir / TIMELINE).is_file():
             return False
-        record = self.record()
-        return (len(record.epochs) == self.epochs
-                and any(v['epoch'] == self.epochs for v in record.validations))
+        return any(v['epoch'] == self.epochs for v in self.record().validations)
 
     def record(self) -> RunRecord:
         """What the training recorded so far."""
@@ -78,17 +76,23 @@ class Part:
         """What was measured from outside.
 
         Returns:
-            dict: ``peak_memory`` (bytes, the largest of the attempts), ``memory_of`` (what it was
-            measured of), ``attempts`` and ``device``; empty before the first attempt ended.
+            dict: ``attempts`` and ``device``, from the first attempt on; ``peak_memory`` (in bytes,
+            the largest of the attempts) and ``memory_of`` (what it was measured of), if an
+            attempt's end was seen.
         """
         return json.loads(self.facts_file.read_text()) if self.facts_file.is_file() else {}
 
-    def add_attempt(self, peak_memory: int, memory_of: str, device: str) -> None:
-        """Notes that a process of the training has ended, see :attr:`facts`."""
-        before = self.facts
-        write_text_atomic(self.facts_file, json.dumps(dict(
-            peak_memory=max(peak_memory, before.get('peak_memory', 0)), memory_of=memory_of,
-            attempts=before.get('attempts', 0) + 1, device=device), indent=1))
+    def begin_attempt(self, device: str) -> None:
+        """Notes that a process of the training is about to begin, see :attr:`facts`."""
+        self._note(attempts=self.facts.get('attempts', 0) + 1, device=device)
+
+    def end_attempt(self, peak_memory: int, memory_of: str) -> None:
+        """Notes what the process took, see :attr:`facts`."""
+        self._note(peak_memory=max(peak_memory, self.facts.get('peak_memory', 0)),
+                   memory_of=memory_of)
+
+    def _note(self, **facts: Any) -> None:
+        write_text_atomic(self.facts_file, json.dumps(dict(self.facts, **facts), indent=1))
 
 
 def config_text(cfg: Config) -> str:

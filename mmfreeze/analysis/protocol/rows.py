@@ -13,6 +13,8 @@ from .schedule import num_epochs, schedulers
 HOOK = 'LayerFreezingHook'
 # Rows that train from stored features.
 STORING = ('afa+store', 'learndrop')
+# Transforms of which the store knows what they show.
+REPLAYABLE = ('LoadImageUnlessStored', 'ReplayableViews')
 # Policies that want gradients or set learning rates.
 WRAPPED = ('afa', 'afa+store', 'freezeout')
 # Rows whose seconds an un-frozen training with a compressed schedule is given, too.
@@ -79,8 +81,8 @@ def make_rows(cfg: Config, policies: Sequence[str], num_layers: int,
                                                      num_frozen=num_layers))))
     if jittered is not None:
         if num_epochs(jittered) != num_epochs(cfg):
-            raise ValueError(f'the jittered config has {num_epochs(jittered)} epochs, the other one '
-                             f'{num_epochs(cfg)}: say by --epochs how many both are to have')
+            raise ValueError(f'the jittered config has {num_epochs(jittered)} epochs, the other '
+                             f'one {num_epochs(cfg)}: say by --epochs how many both are to have')
         rows.append(Row('jittered base', row_config(jittered, 'base')))
     return rows + [Row(f"base in {name}'s time", rows[0].config, time_of=name)
                    for name in HEADLINES if name in policies]
@@ -174,12 +176,12 @@ def _warm_ups(cfg: Config) -> List[Dict[str, Any]]:
 
 def _require_replayable(cfg: Config, name: str) -> None:
     """Refuses what the store would refuse, before any row has been trained."""
-    names = list(_transforms(cfg.train_dataloader['dataset']))
-    drawing = [kind for kind in names if kind not in FIXED]
-    if drawing and 'ReplayableViews' not in names:
+    drawing = [kind for kind in _transforms(cfg.train_dataloader['dataset'])
+               if kind not in (*FIXED, *REPLAYABLE)]
+    if drawing:
         raise ValueError(
             f'{name} stores features, but {drawing[0]} in the training pipeline may show a sample '
-            'differently in each epoch: give a config with ReplayableViews, or leave '
+            'differently in each epoch: give a config with ReplayableViews instead, or leave '
             f'{" and ".join(STORING)} out of --policies')
 
 

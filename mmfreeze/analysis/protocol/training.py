@@ -2,11 +2,11 @@
 import fcntl
 import json
 import os
-import signal
 import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from resource import struct_rusage
 from typing import Iterator, List, Optional
 
 import torch
@@ -69,6 +69,7 @@ class Trainer:
             TrainingFailed: It ended in another way.
         """
         part.write_config()
+        part.begin_attempt(device())
         command = [sys.executable, self.program, part.config, '--work-dir', part.work_dir,
                    '--resume']
         with open(part.log, 'ab') as log:
@@ -76,25 +77,18 @@ class Trainer:
             process = subprocess.Popen(
                 list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log,
                 stderr=subprocess.STDOUT, start_new_session=True, pass_fds=(self._lock, ))
+        try:
+            _note_memory(part, _wait(process))
+        except KeyboardInterrupt:
+            print('the training was asked to stop, which it does with a checkpoint; Ctrl-C once '
+                  'more kills it', file=sys.stderr)
+            process.terminate()
             try:
-                usage = _wait(process)
-            except KeyboardInterrupt:
-                process.send_signal(signal.SIGTERM)
-                print('the training was asked to stop, which it does with a checkpoint; Ctrl-C once '
-                      'more kills it', file=sys.stderr)
-                try:
-                    _wait(process)
-                except KeyboardInterrupt:  # a second time
-                    process.kill()
-                    _wait(process)
-                raise
-        # Linux lets a process begin with the peak of the one that starts it. A training exceeds that
-        # of this one, which imports the same and computes nothing.
-        on_device = logged_memory(part.work_dir)
-        if on_device is None:
-            part.add_attempt(usage.ru_maxrss * 1024, 'the process', device())
-        else:
-            part.add_attempt(on_device, 'the device', device())
+                _note_memory(part, _wait(process))
+            except KeyboardInterrupt:  # a second time
+                process.kill()
+                _wait(process)
+            raise
         if process.returncode or not part.done:
             how = (f'ended with status {process.returncode}' if process.returncode else
                    'ended before its last epoch was trained and validated')
@@ -120,7 +114,17 @@ def logged_memory(work_dir: Path) -> Optional[int]:
     return max(peaks) * 2**20 or None
 
 
-def _wait(process: subprocess.Popen):
+def _note_memory(part: Part, usage: struct_rusage) -> None:
+    # Linux lets a process begin with the peak of the one that starts it. A training exceeds that
+    # of this one, which imports the same and computes nothing.
+    on_device = logged_memory(part.work_dir)
+    if on_device is None:
+        part.end_attempt(usage.ru_maxrss * 1024, 'the process')
+    else:
+        part.end_attempt(on_device, 'the device')
+
+
+def _wait(process: subprocess.Popen) -> struct_rusage:
     """Waits for a process and returns what it used, its own children included."""
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

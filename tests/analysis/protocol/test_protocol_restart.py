@@ -24,6 +24,10 @@ def run(tmp_path, **options):
     return calls()[before:], said
 
 
+def facts_of(tmp_path, row):
+    return json.loads((tmp_path / f'out/{row}/seed_0.json').read_text())
+
+
 def test_all_parts_in_their_order(tmp_path):
     protocol, _, _ = fake_protocol(tmp_path)
     assert protocol.plan() == (
@@ -71,8 +75,7 @@ def test_what_was_killed_goes_on(tmp_path, monkeypatch):
     calls, said = run(tmp_path)
     assert calls[:2] == ['afa/seed_0 resumed 6 0', 'frozen/seed_0 new 6 0'] and len(calls) == 7
     assert said[1] == f'[2/8] afa, seed 0: goes on in {tmp_path}/out/afa/seed_0'
-    facts = json.loads((tmp_path / 'out/afa/seed_0.json').read_text())
-    assert facts['attempts'] == 2
+    assert facts_of(tmp_path, 'afa')['attempts'] == 2
     assert 'Interrupted and resumed: afa (seed 0).' in protocol.write_report('title')
 
 
@@ -120,17 +123,24 @@ def test_ctrl_c_lets_the_training_stop_by_itself(tmp_path, monkeypatch, capsys):
             time.sleep(.02)
         os.kill(os.getpid(), signal.SIGINT)
 
+    # In the background, a shell may have it ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     thread = threading.Thread(target=interrupt)
     thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path)
-    thread.join()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path)
+            pytest.fail('the training did not wait')
+    finally:
+        thread.join()
+        signal.signal(signal.SIGINT, before)
     assert 'asked to stop' in capsys.readouterr().err
     part = fake_protocol(tmp_path)[0]
     assert '1 done, 1 begun' in part.plan()
     assert len(json.loads((waits.parent / 'freezing_timeline.json').read_text())['epochs']) == 3
+    assert facts_of(tmp_path, 'afa')['peak_memory'] > 0
     calls, _ = run(tmp_path)
-    assert calls[0] == 'afa/seed_0 resumed 6 0'
+    assert calls[0] == 'afa/seed_0 resumed 6 0' and facts_of(tmp_path, 'afa')['attempts'] == 2
 
 
 def test_one_protocol_at_a_time(tmp_path):
@@ -164,6 +174,7 @@ def test_a_training_left_behind_holds_the_folder(tmp_path):
         time.sleep(.02)
     killed.kill()
     killed.join()
+    assert facts_of(tmp_path, 'base')['attempts'] == 1, 'although nobody saw its end'
     try:
         with pytest.raises(ValueError, match='or by a training that one left behind'):
             with trainer.alone():

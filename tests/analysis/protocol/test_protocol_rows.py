@@ -147,8 +147,10 @@ def test_what_cannot_be_stored_is_refused(name):
     with pytest.raises(ValueError, match=f'^{name.replace("+", ".")} .*RandomResize.*ReplayableVi'):
         make_rows(cfg, ['base', name], 3)
     make_rows(cfg, ['base', 'lfa', 'afa'], 3)
-    make_rows(small_config(train_dataloader=loader(
-        'LoadImageUnlessStored', 'ReplayableViews', 'PackDetInputs')), [name], 3)
+    views = 'LoadImageUnlessStored', 'ReplayableViews', 'PackDetInputs'
+    make_rows(small_config(train_dataloader=loader(*views)), [name], 3)
+    with pytest.raises(ValueError, match='RandomFlip'):
+        make_rows(small_config(train_dataloader=loader(*views, 'RandomFlip')), [name], 3)
 
 
 # --------------------------------------------------------------------------------------------------
