@@ -44,7 +44,7 @@ if name == os.environ.get('BROKEN'):
     print('\\n'.join(f'line {{i}}' for i in range(20)))
     sys.exit(3)
 if name == os.environ.get('KILLED') and not resumed:
-    write(epochs // 2, 0)
+    write(epochs // 2, 1)
     os.kill(os.getpid(), signal.SIGKILL)
 if name == os.environ.get('UNVALIDATED'):
     write(epochs, 0)
