@@ -15,7 +15,7 @@ from mmfreeze.engine.optimizers import GradSignalMixin, LayerRatesMixin
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 
 
-def toy(pipeline=(), **options):
+def toy(**options):
     cfg = Config.fromfile(CONFIGS / 'vitdet_base_toy.py')
     cfg.train_dataloader.dataset.pipeline = [
         step for step in cfg.train_pipeline if step['type'] != 'RandomFlip']
