@@ -1,0 +1,129 @@
+"""The speed-up protocol: trains all rows with all seeds, part by part, and compares them."""
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Callable, List, Optional, Sequence, Tuple
+
+from mmfreeze.utils.files import write_texts_atomic
+
+from .costs import TrainingCosts
+from .figures import Figures, figures_of
+from .order import interleaved
+from .part import Part
+from .picture import plot_protocol
+from .report import part_line, protocol_report
+from .rows import Row
+from .schedule import num_epochs, with_epochs
+from .training import Trainer
+
+
+class Protocol:
+    """All parts of a comparison, and how far they are.
+
+    Args:
+        rows (Sequence[Row]): The rows, of which one is ``base``.
+        seeds (int): Each row is trained with the seeds 0 ... seeds - 1.
+        out (Path): Folder for everything.
+        costs (TrainingCosts): Of model and data, which all rows share.
+
+    Raises:
+        ValueError: There is no seed.
+    """
+
+    def __init__(self, rows: Sequence[Row], seeds: int, out: Path, costs: TrainingCosts) -> None:
+        if seeds < 1:
+            raise ValueError(f'--seeds must be at least 1, but is {seeds}')
+        self.rows = {row.name: row for row in rows}
+        self.seeds, self.out, self.costs = seeds, out, costs
+
+    def order(self) -> List[Tuple[Row, int]]:
+        """The parts in the order in which they run, as rows and seeds."""
+        return list(interleaved(list(self.rows.values()), self.seeds))
+
+    def part(self, row: Row, seed: int) -> Optional[Part]:
+        """A part; None if what it has to be compressed into has not been trained yet."""
+        cfg = row.config
+        if row.time_of is not None:
+            base, other = (self.part(self.rows[name], seed) for name in row.needs)
+            if not (base.done and other.done):
+                return None
+            share = _seconds(other) / _seconds(base)
+            cfg = with_epochs(cfg, max(1, round(num_epochs(cfg) * share)))
+        return Part(self.out / row.folder, seed, cfg)
+
+    def plan(self) -> str:
+        """What there is to do, in words.
+
+        Raises:
+            ValueError: A part was begun with another config.
+        """
+        states: Counter = Counter()
+        for row, seed in self.order():
+            part = self.part(row, seed)
+            if part is not None:
+                part.require_same_config()
+            states['done' if part and part.done else 'begun' if part and part.begun
+                   else 'to train'] += 1
+        what = ', '.join(f'{states[state]} {state}' for state in ('done', 'begun', 'to train'))
+        epochs = num_epochs(self.rows['base'].config)
+        return (f'{len(self.rows)} rows x {self.seeds} seeds of {epochs} epochs in {self.out}: '
+                f'{what}\nrows: {"; ".join(self.rows)}')
+
+    def run(self, trainer: Trainer, say: Callable[[str], None]) -> None:
+        """Trains what is not done yet.
+
+        Args:
+            trainer (Trainer): Trains a part.
+            say (Callable): Takes a line for each part.
+
+        Raises:
+            TrainingFailed: A part did not come to its end.
+            ValueError: A part was begun with another config.
+        """
+        order = self.order()
+        with trainer.alone():
+            for number, (row, seed) in enumerate(order, 1):
+                part = self.part(row, seed)
+                part.require_same_config()
+                before = 'done before: ' if part.done else ''
+                if not part.done:
+                    say(f'[{number}/{len(order)}] {row.name}, seed {seed}: '
+                        + ('goes on' if part.begun else 'begins') + f' in {part.work_dir}')
+                    trainer.train(part)
+                base = self.figures('base', seed)
+                say(f'[{number}/{len(order)}] {before}'
+                    + part_line(self.figures(row.name, seed), base))
+
+    def figures(self, name: str, seed: int) -> Optional[Figures]:
+        """The figures of a part; None if it is not done."""
+        part = self.part(self.rows[name], seed)
+        if part is None or not part.done:
+            return None
+        return figures_of(name, seed, part.record(), part.facts, self.costs)
+
+    def write_report(self, title: str) -> str:
+        """Writes ``protocol.json``, ``protocol.md`` and ``protocol.png``; all parts must be done.
+
+        Args:
+            title (str): What was trained, on what.
+
+        Returns:
+            str: The text.
+        """
+        parts = [self.figures(name, seed) for name in self.rows for seed in range(self.seeds)]
+        bases = {part.seed: part for part in parts if part.row == 'base'}
+        text = protocol_report(title, parts)
+        result = dict(title=title, costs=asdict(self.costs), parts=[
+            dict(asdict(part), total=part.total,
+                 speed_up=bases[part.seed].total / part.total,
+                 flops_share=part.flops / bases[part.seed].flops,
+                 ceilings=part.ceilings(bases[part.seed])) for part in parts])
+        write_texts_atomic({self.out / 'protocol.json': json.dumps(result, indent=1),
+                            self.out / 'protocol.md': text})
+        plot_protocol(parts, self.out / 'protocol.png')
+        return text
+
+
+def _seconds(part: Part) -> float:
+    return sum(epoch['train_seconds'] for epoch in part.record().epochs)

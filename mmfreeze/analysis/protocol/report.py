@@ -1,0 +1,131 @@
+"""The protocol's results as text."""
+from statistics import mean, stdev
+from typing import Dict, List, Optional, Sequence
+
+from .figures import PAPER_EPOCHS, PAPER_SHOWN, Figures
+
+# Fewer seeds than this say nothing of whether two trainings are equally good.
+ENOUGH_SEEDS = 3
+# Decimals of the columns of Figures.columns().
+DIGITS = (0, 2, 2, 2, 2, 1, 3, 3, 3, 2, 0, 3)
+
+
+def protocol_report(title: str, parts: Sequence[Figures]) -> str:
+    """All tables, as markdown.
+
+    Args:
+        title (str): What was trained, on what.
+        parts (Sequence[Figures]): Those of each row and seed; ``base`` with each seed among them.
+
+    Returns:
+        str: A line for every part, then mean and spread over the seeds, then the ceilings of the
+        rows that store features.
+    """
+    bases = {part.seed: part for part in parts if part.row == 'base'}
+    rows = list(dict.fromkeys(part.row for part in parts))
+    parts = sorted(parts, key=lambda part: (rows.index(part.row), part.seed))
+    text = [title, *_notes(parts), '', *_parts_table(parts, bases)]
+    if len(bases) > 1:
+        text += ['', *_seeds_table(parts, bases)]
+    stored = [part for part in parts if part.row == 'afa+store']
+    if stored:
+        text += ['', *_ceilings_table(stored, bases)]
+    return '\n'.join(text) + '\n'
+
+
+def part_line(part: Figures, base: Optional[Figures]) -> str:
+    """A part in a line, for the terminal.
+
+    Args:
+        part (Figures): Its figures.
+        base (Figures, optional): Those of ``base`` with the same seed, if they are known already.
+    """
+    line = (f'{part.row}, seed {part.seed}: {len(part.seconds)} epochs, {part.total:.1f} s, '
+            f'{part.frozen[-1]} layers frozen at the end')
+    line += ''.join(f', {name} {part.metrics[name]:.3f}' for name in ('AR@10', 'AP50')
+                    if name in part.metrics)
+    return line if base is None else f'{line}, speed-up {base.total / part.total:.2f}'
+
+
+def _notes(parts: Sequence[Figures]) -> List[str]:
+    """What has to be known to read the tables."""
+    notes = ['Seconds are those of training iterations with decisions and filling of the store in '
+             'them, validation apart. Speed-up: seconds of base over those of the row, same seed. '
+             'FLOPs: forward and backward of all iterations and of filling, as a share of base\'s.']
+    seeds = len({part.seed for part in parts})
+    if seeds < ENOUGH_SEEDS:
+        notes.append(f'{seeds} seed{"s" * (seeds > 1)}: too few to claim that any two rows are '
+                     'equally accurate.')
+    interrupted = [f'{part.row} (seed {part.seed})' for part in parts if part.attempts > 1]
+    if interrupted:
+        notes.append(f'Interrupted and resumed: {", ".join(interrupted)}.')
+    devices = sorted({part.device for part in parts if part.device})
+    if len(devices) > 1:
+        notes.append(f'**The parts ran on different devices** ({"; ".join(devices)}), so their '
+                     'seconds cannot be compared.')
+    return notes
+
+
+def _headings(parts: Sequence[Figures]) -> List[str]:
+    base = next(part for part in parts if part.row == 'base')
+    of_paper = len(base.seconds) == PAPER_EPOCHS
+    shown = [f'epoch {epoch} (s)' for epoch in PAPER_SHOWN] if of_paper else [
+        'first epoch (s)', 'middle (s)', 'last (s)']
+    kinds = {part.memory_of for part in parts if part.memory_of}
+    of = f' of {" or ".join(sorted(kinds))}' if kinds else ''
+    return ['epochs', *shown, 'mean epoch (s)', 'total (s)', 'AR@10', 'AP50', 'AP', 'speed-up',
+            f'peak memory{of} (MB)', 'FLOPs']
+
+
+def _parts_table(parts: Sequence[Figures], bases: Dict[int, Figures]) -> List[str]:
+    lines = _table_head(['row', 'policy', 'seed'], _headings(parts))
+    for part in parts:
+        cells = [_number(value, digits)
+                 for value, digits in zip(part.columns(bases[part.seed]), DIGITS)]
+        lines.append(_line([part.row, part.policy, str(part.seed), *cells]))
+    return lines
+
+
+def _seeds_table(parts: Sequence[Figures], bases: Dict[int, Figures]) -> List[str]:
+    lines = [f'Mean ± standard deviation over {len(bases)} seeds:', '',
+             *_table_head(['row'], _headings(parts))]
+    for row in dict.fromkeys(part.row for part in parts):
+        columns = zip(*(part.columns(bases[part.seed]) for part in parts if part.row == row))
+        lines.append(_line([row, *(_spread(values, digits)
+                                   for values, digits in zip(columns, DIGITS))]))
+    return lines
+
+
+def _ceilings_table(parts: Sequence[Figures], bases: Dict[int, Figures]) -> List[str]:
+    lines = ['What the FLOPs of the run\'s own course of frozen layers would allow, if frozen '
+             'layers ran neither forward nor backward:', '',
+             *_table_head(['row', 'seed'], ['speed-up', 'ceiling, filling free', 'reached',
+                                            'ceiling, filling paid', 'reached', 'filling (s)'])]
+    for part in parts:
+        base = bases[part.seed]
+        speed_up = base.total / part.total
+        free, paid = part.ceilings(base)
+        lines.append(_line([part.row, str(part.seed), f'{speed_up:.2f}', f'{free:.3f}',
+                            f'{speed_up / free:.1%}', f'{paid:.3f}', f'{speed_up / paid:.1%}',
+                            f'{part.fill_seconds:.1f}']))
+    return lines
+
+
+def _table_head(left: Sequence[str], right: Sequence[str]) -> List[str]:
+    return [_line([*left, *right]), '|' + '---|' * len(left) + '--:|' * len(right)]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f'| {" | ".join(cells)} |'
+
+
+def _number(value: Optional[float], digits: int) -> str:
+    return '-' if value is None else f'{value:.{digits}f}'
+
+
+def _spread(values: Sequence[Optional[float]], digits: int) -> str:
+    if None in values:
+        return '-'
+    if len(set(values)) == 1:
+        return _number(values[0], digits)
+    return f'{mean(values):.{digits}f} ± {stdev(values):.{max(digits, 1)}f}'
