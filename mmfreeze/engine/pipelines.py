@@ -1,5 +1,5 @@
 """What a training's pipeline shows of a sample: always the same, one of some views, or anything."""
-from typing import Any, Dict, Iterator, Tuple
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 from mmengine.runner import Runner
 from torch import nn
@@ -50,6 +50,23 @@ def can_skip_images(dataset_cfg: Any, preprocessor: nn.Module) -> bool:
             and isinstance(preprocessor, StoredViewsPreprocessor))
 
 
+def drawing_transform(dataset_cfg: Any) -> Optional[str]:
+    """The first transform of a data set that is not known to show a sample alike again.
+
+    Args:
+        dataset_cfg (dict): Config of the data set.
+
+    Returns:
+        str, optional: Its name; None if there is none.
+    """
+    for name, step in _transforms(dataset_cfg):
+        if name not in FIXED | BARE:
+            return name
+        if step.get('ignore_empty'):  # where there is no image the data set draws another sample
+            return f'{name}(ignore_empty=True)'
+    return None
+
+
 def require_replayable(runner: Runner, dataset_cfg: Any, preprocessor: nn.Module) -> None:
     """Checks that what a training shows of a sample can be had again.
 
@@ -61,11 +78,9 @@ def require_replayable(runner: Runner, dataset_cfg: Any, preprocessor: nn.Module
     Raises:
         ValueError: A transform, an augmentation of batches or a hook is not known to allow it.
     """
-    for name, step in _transforms(dataset_cfg):
-        if name not in FIXED | BARE:
-            _refuse('train_dataloader.dataset', name)
-        if step.get('ignore_empty'):  # where there is no image the data set draws another sample
-            _refuse('train_dataloader.dataset', f'{name}(ignore_empty=True)')
+    drawing = drawing_transform(dataset_cfg)
+    if drawing is not None:
+        _refuse('train_dataloader.dataset', drawing)
     augments = getattr(preprocessor, 'batch_augments', None)
     if augments is not None:
         for augment in augments if isinstance(augments, nn.ModuleList) else [augments]:

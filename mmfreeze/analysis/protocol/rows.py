@@ -1,11 +1,11 @@
 """The rows of the protocol: which trainings are compared, as configs made from one."""
 import copy
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from mmengine.config import Config, ConfigDict
 
 from mmfreeze.analysis.benchmark.subject import FREEZING
-from mmfreeze.engine.fixed_views import FIXED
+from mmfreeze.engine.pipelines import drawing_transform
 from mmfreeze.utils.configs import class_name
 
 from .schedule import num_epochs, schedulers
@@ -13,8 +13,6 @@ from .schedule import num_epochs, schedulers
 HOOK = 'LayerFreezingHook'
 # Rows that train from stored features.
 STORING = ('afa+store', 'learndrop')
-# Transforms of which the store knows what they show.
-REPLAYABLE = ('LoadImageUnlessStored', 'ReplayableViews')
 # Policies that want gradients or set learning rates.
 WRAPPED = ('afa', 'afa+store', 'freezeout')
 # Rows whose seconds an un-frozen training with a compressed schedule is given, too.
@@ -176,25 +174,12 @@ def _warm_ups(cfg: Config) -> List[Dict[str, Any]]:
 
 def _require_replayable(cfg: Config, name: str) -> None:
     """Refuses what the store would refuse, before any row has been trained."""
-    drawing = [kind for kind in _transforms(cfg.train_dataloader['dataset'])
-               if kind not in (*FIXED, *REPLAYABLE)]
-    if drawing:
+    drawing = drawing_transform(cfg.train_dataloader['dataset'])
+    if drawing is not None:
         raise ValueError(
-            f'{name} stores features, but {drawing[0]} in the training pipeline may show a sample '
+            f'{name} stores features, but {drawing} in the training pipeline may show a sample '
             'differently in each epoch: give a config with ReplayableViews instead, or leave '
             f'{" and ".join(STORING)} out of --policies')
-
-
-def _transforms(dataset: Any) -> Iterator[str]:
-    """Names of the transforms of a data set and of those within it."""
-    if isinstance(dataset, (list, tuple)):
-        for item in dataset:
-            yield from _transforms(item)
-    elif isinstance(dataset, dict):
-        for step in dataset.get('pipeline') or ():
-            yield class_name(step['type'])
-        for key in ('dataset', 'datasets'):
-            yield from _transforms(dataset.get(key))
 
 
 # What each policy is, given the un-frozen training.
