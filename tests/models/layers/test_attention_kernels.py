@@ -66,13 +66,22 @@ def test_gradients_of_the_chunked_kernel_by_differences(monkeypatch):
 def test_operators_are_what_torch_expects(monkeypatch):
     """Fake tensors, autograd registration, compiled with fixed and changing sizes."""
     monkeypatch.setattr(chunked, 'CHUNK', 50)
-    torch.library.opcheck(chunked.chunked_attention, arguments(1, 2, 3, 4, 3))
+    inputs = arguments(1, 2, 3, 4, 3)
+    torch.library.opcheck(chunked.chunked_attention, inputs)
+    inputs = [tensor.detach() for tensor in (inputs[0], *inputs)]
+    torch.library.opcheck(chunked._chunked_attention_backward, inputs,
+                          test_utils=('test_schema', 'test_faketensor'))
 
 
 def test_the_same_bits_every_time(monkeypatch):
     monkeypatch.setattr(chunked, 'CHUNK', 2**12)
     inputs = arguments(2, 2, 9, 11, 8, dtype=torch.float32)
-    first, *others = [with_gradients(KERNELS['chunked'], inputs) for _ in range(4)]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        first, *others = [with_gradients(KERNELS['chunked'], inputs) for _ in range(4)]
+    finally:
+        torch.set_num_threads(threads)
     assert all(torch.equal(a, b) for other in others for a, b in zip(first, other))
 
 
