@@ -1,7 +1,7 @@
 """What the layers of a model cost."""
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator, List, Sequence
+from typing import Any, Callable, Iterator, List, Optional, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -138,13 +138,17 @@ class _Meter:
 
 
 def _attention_forward(query: torch.Size, key: torch.Size, value: torch.Size, *args,
-                       **kwargs) -> int:
+                       scale: Optional[float] = None, **kwargs) -> int:
+    if scale and 8 <= round(scale**-2) < query[-1]:
+        # The scale is that of narrower heads: torch has padded them, or the terms of relative
+        # positions are appended to them, which are counted where they are computed.
+        query, key, value = ((*shape[:-1], round(scale**-2)) for shape in (query, key, value))
     return sdpa_flop_count(query, key, value)
 
 
 def _attention_backward(grad: torch.Size, query: torch.Size, key: torch.Size, value: torch.Size,
-                        *args, **kwargs) -> int:
-    return 2 * sdpa_flop_count(query, key, value)
+                        *args, scale: Optional[float] = None, **kwargs) -> int:
+    return 2 * _attention_forward(query, key, value, scale=scale)
 
 
 def _convolution_backward(grad: torch.Size, inputs: torch.Size, weight: torch.Size, _bias, _stride,
@@ -155,11 +159,15 @@ def _convolution_backward(grad: torch.Size, inputs: torch.Size, weight: torch.Si
 
 
 # torch's own counter knows no attention kernel of the CPU, and of the others it counts what is
-# recomputed; the weight gradient of a grouped convolution it counts once too often for each group.
+# recomputed or padded; the weight gradient of a grouped convolution it counts once too often for
+# each group.
 _OWN_FORMULAS = {
     torch.ops.aten.convolution_backward: _convolution_backward,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_forward,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
+    torch.ops.aten._scaled_dot_product_flash_attention: _attention_forward,
+    torch.ops.aten._scaled_dot_product_efficient_attention: _attention_forward,
+    torch.ops.aten._scaled_dot_product_cudnn_attention: _attention_forward,
     torch.ops.aten._scaled_dot_product_flash_attention_backward: _attention_backward,
     torch.ops.aten._scaled_dot_product_efficient_attention_backward: _attention_backward,
     torch.ops.aten._scaled_dot_product_cudnn_attention_backward: _attention_backward,

@@ -88,7 +88,7 @@ def measure_overhead(subject: Subject, repeats: int) -> Dict[str, Dict[str, floa
         return _median_interval([100 * (a - b) / base
                                  for a, b in zip(seconds[name], seconds[before])])
 
-    return dict(plain=_spread(seconds['plain']), hook=percent('hook', 'plain'),
+    return dict(plain=spread(seconds['plain']), hook=percent('hook', 'plain'),
                 signals=percent('signals', 'hook'))
 
 
@@ -193,13 +193,14 @@ class SavedBytes:
 
 def _summary(frozen: List[Sample], ideal: List[Sample]) -> Dict[str, Any]:
     return dict(
-        iteration=_spread([sample['iteration'] for sample in frozen]),
+        iteration=spread([sample['iteration'] for sample in frozen]),
         **{phase: median(sample[phase] for sample in frozen) for phase in PHASES},
-        ideal=_spread([sample['iteration'] for sample in ideal]),
-        efficiency=_spread([a['iteration'] / b['iteration'] for a, b in zip(ideal, frozen)]))
+        ideal=spread([sample['iteration'] for sample in ideal]),
+        efficiency=spread([a['iteration'] / b['iteration'] for a, b in zip(ideal, frozen)]))
 
 
-def _spread(values: Sequence[float]) -> Dict[str, float]:
+def spread(values: Sequence[float]) -> Dict[str, float]:
+    """The median of some values, and their quartiles as ``lower`` and ``upper``."""
     lower, middle, upper = np.percentile(values, (25, 50, 75)).tolist()
     return dict(median=middle, lower=lower, upper=upper)
 

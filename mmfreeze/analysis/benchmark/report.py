@@ -1,7 +1,7 @@
 """What was measured, as text."""
 from typing import Any, Dict
 
-from .stopwatch import PHASES
+from .stopwatch import PASSES, PHASES
 
 
 def benchmark_table(result: Dict[str, Any]) -> str:
@@ -58,6 +58,35 @@ def overhead_table(result: Dict[str, Any]) -> str:
         f'| {_spread(overhead["hook"], 1, 2)} |',
         f'| the signals of AdaptiveFreezing (% more than that, 95 % interval) '
         f'| {_spread(overhead["signals"], 1, 2)} |'])
+
+
+def encoder_table(result: Dict[str, Any]) -> str:
+    """What was measured, as markdown below a heading.
+
+    Args:
+        result (dict): ``encoder``, ``device``, ``torch``, ``dtype``, ``images``, ``repeats``,
+            ``memory`` (which kind) and ``sizes`` of ``measure_encoders``.
+
+    Returns:
+        str: A line for each image size.
+    """
+    lines = [
+        f'{result["encoder"]}, {result["dtype"]}, {result["device"]}, torch {result["torch"]}, '
+        f'{result["images"]} images a batch, {result["repeats"]} repeats; quartiles in brackets',
+        '', '| image (px) | kernel in windows / global | ours (ms) | forward / backward (ms) '
+        '| segment-anything (ms) | forward / backward (ms) | times as fast '
+        f'| {result["memory"]} (MB), ours / segment-anything | times less |',
+        '|--:|---|--:|--:|--:|--:|--:|--:|--:|']
+    for row in result['sizes']:
+        ours, theirs = ([_spread(row[name]['iteration'], 1e3, 0),
+                         ' / '.join(f'{1e3 * row[name][key]:.0f}' for key in PASSES)]
+                        for name in ('ours', 'theirs'))
+        lines.append('| ' + ' | '.join([
+            str(row['size']), ' / '.join(row['kernels'].values()), *ours, *theirs,
+            _spread(row['faster'], 1, 2),
+            ' / '.join(f'{row[name]["memory"] / 1e6:.1f}' for name in ('ours', 'theirs')),
+            f'{row["smaller"]:.2f}']) + ' |')
+    return '\n'.join(lines)
 
 
 def _spread(value: Dict[str, float], scale: float, digits: int) -> str:

@@ -5,7 +5,8 @@ from typing import Dict, List, Tuple, Union
 import torch
 from mmengine.optim import OptimWrapper
 
-PHASES = ('forward', 'backward', 'step')
+PASSES = ('forward', 'backward')
+PHASES = (*PASSES, 'step')
 
 
 class Stopwatch:

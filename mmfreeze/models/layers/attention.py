@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .positions import relative_positions
+from .attention_kernels import KERNELS, choose_kernel
+from .positions import relative_distances, relative_positions
 
 
 class Attention(nn.Module):
@@ -31,6 +32,7 @@ class Attention(nn.Module):
             shape = (2 * table_size - 1, dim // num_heads)
             self.rel_pos_h = nn.Parameter(torch.zeros(shape))
             self.rel_pos_w = nn.Parameter(torch.zeros(shape))
+            self.register_buffer('distances', relative_distances(table_size), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Attends within each map of the batch.
@@ -45,13 +47,15 @@ class Attention(nn.Module):
         # (B, H, W, 3C) -> 3 times (B, heads, H * W, C / heads)
         qkv = self.qkv(x).view(B, H * W, 3, self.num_heads, -1)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind()
-        bias = self._position_bias(q, H, W) if self.use_rel_pos else None
-        x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        if self.use_rel_pos:
+            attend = KERNELS[choose_kernel(x.device.type, H * W)]
+            x = attend(q, k, v, self._positions(self.rel_pos_h, H),
+                       self._positions(self.rel_pos_w, W))
+        else:
+            x = F.scaled_dot_product_attention(q, k, v)
         return self.proj(x.transpose(1, 2).reshape(B, H, W, C))
 
-    def _position_bias(self, q: Tensor, H: int, W: int) -> Tensor:
-        q = q.unflatten(2, (H, W))  # (B, heads, H, W, C / heads)
-        by_row = torch.einsum('bnhwc,hkc->bnhwk', q, relative_positions(self.rel_pos_h, H))
-        by_col = torch.einsum('bnhwc,wkc->bnhwk', q, relative_positions(self.rel_pos_w, W))
-        # (B, heads, H, W, H, 1) + (B, heads, H, W, 1, W) -> (B, heads, H * W, H * W)
-        return (by_row[..., None] + by_col[..., None, :]).flatten(4).flatten(2, 3)
+    def _positions(self, table: Tensor, size: int) -> Tensor:
+        fits = len(self.distances) == size
+        return relative_positions(
+            table, self.distances if fits else relative_distances(size, table.device))

@@ -1,5 +1,5 @@
 """Absolute and relative position tables at the size that an input asks for."""
-from typing import Tuple
+from typing import Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -38,18 +38,30 @@ def resize_relative_table(table: Tensor, length: int) -> Tensor:
     return F.interpolate(table.t()[None], size=length, mode='linear')[0].t()
 
 
-def relative_positions(table: Tensor, size: int) -> Tensor:
+def relative_distances(size: int, device: Optional[torch.device] = None) -> Tensor:
+    """Numbers the distances of queries to keys along one axis from 0.
+
+    Args:
+        size (int): Number of tokens along the axis.
+        device (torch.device, optional): Where. Defaults to None: torch's default.
+
+    Returns:
+        Tensor: Integers of shape (size, size); entry [i, j] belongs to query i and key j.
+    """
+    at = torch.arange(size, device=device)
+    return at[:, None] - at[None, :] + (size - 1)
+
+
+def relative_positions(table: Tensor, distances: Tensor) -> Tensor:
     """Looks up the relative position of every query to every key along one axis.
 
     Args:
         table (Tensor): Shape (L, C), resized to 2 * size - 1 rows where L differs.
-        size (int): Number of tokens along the axis.
+        distances (Tensor): :func:`relative_distances` of the axis, of shape (size, size).
 
     Returns:
         Tensor: Shape (size, size, C); entry [i, j] belongs to query i and key j.
     """
-    at = torch.arange(size, device=table.device)
-    index = at[:, None] - at[None, :] + (size - 1)
-    # Not table[index]: on several CPU threads the gradient of indexing adds up in changing order,
-    # and a run could not be repeated bit by bit. The gradient of an embedding can.
-    return F.embedding(index, resize_relative_table(table, 2 * size - 1))
+    # Not table[distances]: on several CPU threads the gradient of indexing adds up in changing
+    # order, and a run could not be repeated bit by bit. The gradient of an embedding can.
+    return F.embedding(distances, resize_relative_table(table, 2 * len(distances) - 1))

@@ -16,7 +16,8 @@ def window_partition(x: Tensor, window_size: int) -> Tensor:
         Tensor: Windows of shape (B * number of windows, window_size, window_size, C), row by row.
     """
     B, H, W, C = x.shape
-    x = F.pad(x, (0, 0, 0, -W % window_size, 0, -H % window_size))
+    if W % window_size or H % window_size:  # padding by nothing would copy
+        x = F.pad(x, (0, 0, 0, -W % window_size, 0, -H % window_size))
     rows, cols = x.shape[1] // window_size, x.shape[2] // window_size
     # (B, rows, s, cols, s, C) -> (B, rows, cols, s, s, C)
     x = x.view(B, rows, window_size, cols, window_size, C).transpose(2, 3)

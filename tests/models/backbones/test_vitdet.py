@@ -1,13 +1,12 @@
-from functools import partial
-
 import pytest
 import torch
 from mmdet.registry import MODELS
-from segment_anything.modeling import ImageEncoderViT
 from torch import nn
 
+from mmfreeze.analysis.benchmark.encoders import segment_anything_twin
 from mmfreeze.freezing import LayerStack
 from mmfreeze.models.backbones import ViTDetBackbone
+from mmfreeze.models.layers.attention_kernels import KERNELS
 
 SIZES = dict(embed_dim=32, depth=4, num_heads=2, window_size=3, global_attn_indexes=(1, 3))
 
@@ -20,24 +19,18 @@ def build(**kwargs) -> ViTDetBackbone:
     return backbone
 
 
-def segment_anything_twin(backbone: ViTDetBackbone, img_size: int, use_abs_pos: bool) -> nn.Module:
-    """segment-anything's encoder without its neck, with the same weights."""
-    encoder = ImageEncoderViT(
-        img_size=img_size, norm_layer=partial(nn.LayerNorm, eps=1e-6), use_rel_pos=True,
-        use_abs_pos=use_abs_pos, **SIZES)
-    encoder.neck = nn.Identity()
-    names = {'mlp.fc1': 'mlp.lin1', 'mlp.fc2': 'mlp.lin2'}
-    state = backbone.state_dict()
-    for old, new in names.items():
-        state = {name.replace(old, new): value for name, value in state.items()}
-    encoder.load_state_dict(state, strict=True)
-    return encoder
+@pytest.fixture(params=['the rule', *KERNELS])
+def _kernel(request, monkeypatch):
+    if request.param != 'the rule':
+        monkeypatch.setattr('mmfreeze.models.layers.attention.choose_kernel',
+                            lambda *_: request.param)
 
 
+@pytest.mark.usefixtures('_kernel')
 @pytest.mark.parametrize('img_size', [96, 128, 176])  # grids of 6 (no padding), 8 and 11
 def test_same_numbers_as_segment_anything(img_size):
     backbone = build(img_size=img_size)
-    encoder = segment_anything_twin(backbone, img_size, use_abs_pos=True)
+    encoder = segment_anything_twin(backbone, img_size, **SIZES)
     image = torch.randn(2, 3, img_size, img_size)
     output, = backbone(image)
     assert output.shape == (2, 32, img_size // 16, img_size // 16)
@@ -45,18 +38,20 @@ def test_same_numbers_as_segment_anything(img_size):
     torch.testing.assert_close(output, encoder(image), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.usefixtures('_kernel')
 @pytest.mark.parametrize('size', [(96, 160), (64, 48), (208, 128)])
 def test_same_numbers_as_segment_anything_on_other_shapes(size):
     """Global blocks interpolate their relative tables here, and windows are padded unevenly."""
     backbone = build(img_size=128, use_abs_pos=False)
-    encoder = segment_anything_twin(backbone, 128, use_abs_pos=False)
+    encoder = segment_anything_twin(backbone, 128, use_abs_pos=False, **SIZES)
     image = torch.randn(1, 3, *size)
     torch.testing.assert_close(backbone(image)[0], encoder(image), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.usefixtures('_kernel')
 def test_same_gradients_as_segment_anything():
     backbone = build(img_size=128).double()
-    encoder = segment_anything_twin(backbone, 128, use_abs_pos=True).double()
+    encoder = segment_anything_twin(backbone, 128, **SIZES).double()
     image = torch.randn(2, 3, 128, 128, dtype=torch.float64)
     weight = torch.randn(2, 32, 8, 8, dtype=torch.float64)
     (backbone(image)[0] * weight).sum().backward()

@@ -151,7 +151,10 @@ def test_only_blocks_that_train_are_checkpointed_and_computed_again(monkeypatch)
     assert not checkpointed
 
 
-def test_twelve_freezes_cost_three_graphs_of_each_kind_of_block(compile_with):
+@pytest.mark.parametrize('chunked_from', [10**9, 1])
+def test_twelve_freezes_cost_three_graphs_of_each_kind_of_block(compile_with, monkeypatch,
+                                                                chunked_from):
+    monkeypatch.setattr('mmfreeze.models.layers.attention_kernels.CHUNKED_FROM', chunked_from)
     graphs = []
 
     def count(graph, inputs):

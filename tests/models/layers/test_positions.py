@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from mmfreeze.models.layers import (
-    relative_positions, resize_position_table, resize_relative_table)
+    relative_distances, relative_positions, resize_position_table, resize_relative_table)
 
 
 @pytest.mark.parametrize('size', [(10, 10), (32, 32), (7, 23), (14, 9)])
@@ -31,7 +31,7 @@ def test_relative_table_equals_linear_interpolation(length):
 def test_relative_positions_look_up_the_distance(size):
     table = torch.randn(7, 2)
     rows = resize_relative_table(table, 2 * size - 1)
-    looked_up = relative_positions(table, size)
+    looked_up = relative_positions(table, relative_distances(size))
     for query in range(size):
         for key in range(size):
             assert torch.equal(looked_up[query, key], rows[query - key + size - 1])
@@ -43,7 +43,8 @@ def test_gradient_of_the_lookup_repeats_bit_by_bit_on_several_threads():
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        grads = [torch.autograd.grad((relative_positions(table, 64) * weight).sum(), table)[0]
+        looked_up = relative_positions(table, relative_distances(64))
+        grads = [torch.autograd.grad((looked_up * weight).sum(), table, retain_graph=True)[0]
                  for _ in range(8)]
     finally:
         torch.set_num_threads(threads)
