@@ -26,7 +26,7 @@ BRIEFLY := | sed -un -e 's/^ *\(Downloading\|Using cached\) \(.*MB)\)$$/      \2
 	-e 's/^Installing collected packages.*/      installing .../p'
 
 TOY := data/toy/annotations/test.json
-TOY_KINDS := base lfa afa freezeout learndrop
+TOY_KINDS := base lfa afa afa-store freezeout learndrop
 TOY_RUNS := $(TOY_KINDS:%=work_dirs/vitdet_%_toy)
 
 .PHONY: help setup train results test soak clean

@@ -8,7 +8,7 @@ optim_wrapper = dict(
     type='OptimWrapper',
     constructor='LayerGroupsConstructor',
     paramwise_cfg=dict(layer_decay=0.7),
-    optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.1))
+    optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.1, fused=True))
 
 # Steps at 8/9 and 11/12 of the run.
 param_scheduler = [
