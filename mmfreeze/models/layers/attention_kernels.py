@@ -13,7 +13,7 @@ from torch import Tensor
 from .chunked_attention import chunked_attention
 
 # Tokens of a map from which on a CPU works through it in chunks: the usual window of 14 x 14 takes
-# as long either way, but keeps less; larger maps are faster too (docs/benchmarks.md).
+# as long either way, but keeps less; from some 2000 tokens on it is faster (docs/benchmarks.md).
 CHUNKED_FROM = 14**2
 
 Kernel = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
