@@ -17,7 +17,7 @@ class RunRecord:
         epochs (list[dict]): Each with epoch (from 1), num_frozen and train_seconds.
         validations (list[dict]): Each with epoch (epochs completed) and metrics.
         fills (list[dict]): Each pass that filled the frozen-feature store, with iteration,
-            from_layer, to_layer, samples, bytes and seconds.
+            from_layer, to_layer (0 where the store was given up), samples, bytes and seconds.
     """
     name: str
     policy: Dict[str, Any]

@@ -16,6 +16,8 @@ FIXED = frozenset((
 VIEWS, LOADING = ReplayableViews.__name__, LoadImageUnlessStored.__name__
 # What does without pixels.
 BARE = frozenset((VIEWS, LOADING, 'LoadAnnotations', 'PackDetInputs'))
+# Hooks of mmdet that draw the images of a training batch.
+LOOKING = frozenset(('TrainAugmentDetVisualizationHook',))
 
 
 def num_views(dataset_cfg: Any) -> int:
@@ -25,29 +27,32 @@ def num_views(dataset_cfg: Any) -> int:
         dataset_cfg (dict): Its config.
 
     Returns:
-        int: That of its ``ReplayableViews``, or 1 if it has none.
+        int: That of its ``ReplayableViews``, or 0 if there is none among its transforms (or only
+        within another one, which may not even call it).
 
     Raises:
         ValueError: Data sets within it show different numbers of views.
     """
-    found = {len(ReplayableViews(**{key: step[key] for key in step if key != 'type'}).views)
+    found = {len(ReplayableViews(**{key: step[key] for key in step if key not in ('type', '_scope_')}).views)
              for name, step in _transforms(dataset_cfg) if name == VIEWS}
     if len(found) > 1:
         raise ValueError('train_dataloader.dataset: all ReplayableViews must have the same '
                          f'num_views, but they have {", ".join(map(str, sorted(found)))}')
-    return found.pop() if found else 1
+    return found.pop() if found else 0
 
 
-def can_skip_images(dataset_cfg: Any, preprocessor: nn.Module) -> bool:
+def can_skip_images(runner: Runner, dataset_cfg: Any, preprocessor: nn.Module) -> bool:
     """Whether a training can do without the pixels of samples whose features are stored.
 
     Args:
+        runner (Runner): Whose hooks may look at them.
         dataset_cfg (dict): Config of the training set.
         preprocessor (nn.Module): The model's data preprocessor.
     """
     names = {name for name, _ in _transforms(dataset_cfg)}
     return (names <= BARE and {VIEWS, LOADING} <= names
-            and isinstance(preprocessor, StoredViewsPreprocessor))
+            and isinstance(preprocessor, StoredViewsPreprocessor)
+            and not any(type(hook).__name__ in LOOKING for hook in runner.hooks))
 
 
 def drawing_transform(dataset_cfg: Any) -> Optional[str]:
@@ -105,6 +110,9 @@ def _transforms(dataset: Any) -> Iterator[Tuple[str, Dict[str, Any]]]:
             yield from _transforms(item)
     elif isinstance(dataset, dict):
         for step in dataset.get('pipeline') or ():
+            if not isinstance(step, dict):  # any callable will do
+                yield getattr(step, '__name__', type(step).__name__), {}
+                continue
             kind = step['type']
             name = kind if isinstance(kind, str) else kind.__name__
             yield name.rpartition('.')[2], step

@@ -74,7 +74,7 @@ class PrefixFeatures:
         self._max_iters = runner.max_iters
         self.batch_size: int = self._loader.batch_sampler.batch_size
         self.samples = len(self._share)
-        self.views = num_views(runner.train_loop.dataset_cfg)
+        self.views = max(1, num_views(runner.train_loop.dataset_cfg))
 
     def try_out(self, chain: Sequence[int]) -> Tuple[List[Tensor], float]:
         """Computes the features of the first batch from the images.
@@ -142,7 +142,8 @@ class PrefixFeatures:
 
     def keys_of_pass(self, iteration: int) -> List[Key]:
         """What this process is shown in the pass through the data that an iteration belongs to."""
-        return list(enumerate(self._loader.batch_sampler.views(iteration, self._share)))
+        views = self._loader.batch_sampler.views(iteration, self._share)
+        return [(row, view or 0) for row, view in enumerate(views)]
 
     def keys_to_come(self, iteration: int) -> Set[Key]:
         """What this process is shown from then on, in the running pass and in those behind it."""
@@ -159,10 +160,13 @@ class PrefixFeatures:
 
     def fingerprint(self, chain: Sequence[int]) -> str:
         """A digest of all that the features of a chain follow from."""
-        annotations = Path(getattr(self._loader.dataset, 'ann_file', None) or '/nowhere')
+        dataset = self._loader.dataset
+        annotations = Path(getattr(dataset, 'ann_file', None) or '/nowhere')
         stat = annotations.stat() if annotations.is_file() else None
         digest = hashlib.sha256(repr((
-            chain, self._share, self._settings, stat and (stat.st_size, stat.st_mtime_ns))).encode())
+            chain, self._share, self._settings, stat and (stat.st_size, stat.st_mtime_ns),
+            # Data sets within others have annotations of their own.
+            [str(dataset.get_data_info(i).get('img_path')) for i in self._share])).encode())
         names = [name for layer in self._stack.names[:chain[-1]] for name in layer]
         values = {name: value for name, value in self._model.state_dict().items()
                   if is_part_of(name, names)}

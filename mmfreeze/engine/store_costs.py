@@ -7,13 +7,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+import mmengine.dist as dist
 import torch
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from mmfreeze.freezing import FeatureStore, LayerStack, called_modules
 from mmfreeze.freezing.cut import evaluating, stack_body
 
-from .prefix_features import now
+from .prefix_features import PrefixFeatures, now
 
 REPEATS = 3
 
@@ -65,6 +68,51 @@ class StoreCosts:
             if stored < plain:
                 return num_layers
         return None
+
+
+    def describe(self, passes: int) -> str:
+        """In words, with the break-even for so many passes."""
+        fewest = self.break_even(passes)
+        return (f'an image is loaded in {self.load * 1e3:.3g} ms, passes all {len(self.forward)} '
+                f'layers in {sum(self.forward) * 1e3:.3g} ms, is written in '
+                f'{self.write * 1e3:.3g} ms and read in {self.read * 1e3:.3g} ms; with '
+                f'{self.views} views and {passes} passes left storing pays '
+                + ('never' if fewest is None else f'from {fewest} frozen layers on'))
+
+
+def measure_costs(runner: Runner, stack: LayerStack, features: PrefixFeatures,
+                  computed: Sequence[Tensor], dtype: str, folder: Optional[Path],
+                  counts_loading: bool) -> StoreCosts:
+    """Measures on the first batch of a training; all processes get what the first one found.
+
+    Args:
+        runner (Runner): The training.
+        stack (LayerStack): Its layers.
+        features (PrefixFeatures): Which loads samples.
+        computed (Sequence[Tensor]): Features of some images, of shapes (B, ...).
+        dtype (str): How the store keeps numbers.
+        folder (Path, optional): Where it lies; None: in memory.
+        counts_loading (bool): Whether stored samples are not loaded.
+
+    Returns:
+        StoreCosts: The costs.
+    """
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    keys = [(row, 0) for row in range(min(features.batch_size, features.samples))]
+    began = now()
+    batch = features.load(keys)
+    load = (now() - began) / len(keys)
+    if not counts_loading or runner.train_loop.dataloader.num_workers:
+        load = 0.
+    forward = measure_forward(stack, model, features.images(batch),
+                              lambda: runner.optim_wrapper.optim_context(model))
+    try:
+        write, read = measure_store(computed, dtype, folder and folder / 'measured')
+    except OSError:  # a full disk: it is told when the store is to be filled
+        write, read = measure_store(computed, dtype, None)
+    costs = [StoreCosts(load, forward, write, read, features.views)]
+    dist.broadcast_object_list(costs)
+    return costs[0]
 
 
 def measure_forward(stack: LayerStack, model: nn.Module, images: Tensor, context: Any

@@ -1,7 +1,10 @@
 """Where there is room for a store."""
+import os
 import shutil
 from pathlib import Path
 from typing import Optional, Sequence
+
+import mmengine.dist as dist
 
 from mmfreeze.freezing import FeatureStore
 from mmfreeze.freezing.store import stored_bytes
@@ -40,7 +43,7 @@ class StoreRoom:
         taken = old.nbytes if old is not None else 0
         room = self.max_bytes
         if self.folder is None:
-            room = min(room, _free_memory() + taken)
+            room = min(room, _free_memory() + (old.written_bytes if old is not None else 0))
         if size > room:
             raise ValueError(
                 f'store: no room for {size / 1e9:.3g} GB of features behind layer '
@@ -58,6 +61,7 @@ class StoreRoom:
 
 
 def _free_memory() -> int:
-    """Bytes of memory that can be had without swapping, as Linux estimates it."""
+    """This process's share of the bytes that can be had without swapping, as Linux estimates."""
     lines = dict(line.split(':') for line in Path('/proc/meminfo').read_text().splitlines())
-    return int(lines['MemAvailable'].split()[0]) * 1024
+    sharing = int(os.environ.get('LOCAL_WORLD_SIZE', dist.get_world_size()))
+    return int(lines['MemAvailable'].split()[0]) * 1024 // sharing

@@ -10,14 +10,14 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmfreeze.datasets import FixedShareSampler
-from mmfreeze.freezing import LayerStack
+from mmfreeze.freezing import FeatureStore, LayerStack
 from mmfreeze.freezing.store import DTYPES
 
 from .exact.loops import ExactLoopMixin
 from .pipelines import can_skip_images, require_replayable
 from .prefix_features import Generation, Key, PrefixFeatures, now
 from .read_ahead import ReadAhead
-from .store_costs import StoreCosts, measure_forward, measure_store
+from .store_costs import StoreCosts, measure_costs
 from .store_room import StoreRoom
 from .timeline import Timeline
 
@@ -72,6 +72,8 @@ class StoredPrefix:
         self._tried = 0
         self._costs: Optional[StoreCosts] = None
         self._generation: Optional[Generation] = None
+        # Damaged records of the generation that were told of.
+        self._damage_told = 0
         self._replay = ExitStack()
 
     def setup(self, runner: Runner, stack: LayerStack, timeline: Timeline) -> None:
@@ -97,7 +99,7 @@ class StoredPrefix:
         loop.at_exit.callback(self.after_iter)
         self._runner, self._stack, self._timeline = runner, stack, timeline
         self._features = PrefixFeatures(runner, stack, self.dtype)
-        self._skips_images = can_skip_images(loop.dataset_cfg, model.data_preprocessor)
+        self._skips_images = can_skip_images(runner, loop.dataset_cfg, model.data_preprocessor)
         self._folder = Path(runner.work_dir) / (
             'feature_store' if self._alone else f'feature_store_{dist.get_rank()}')
         self._room = StoreRoom(self._folder if self.where == 'file' else None, self.dtype,
@@ -107,7 +109,11 @@ class StoredPrefix:
         middle = max(1, len(stack) // 2)
         features, self._batch_seconds = self._features.try_out([middle])
         if self.when == 'auto' and self._costs is None:
-            self._costs = self._measure(model, features)
+            self._costs = measure_costs(
+                runner, stack, self._features, features, self.dtype, self._room.folder,
+                counts_loading=self._skips_images)
+            runner.logger.info(
+                f'store: {self._costs.describe(self._features.passes_left(runner.iter))}')
 
     def before_iter(self, batch: Dict[str, Any]) -> None:
         """Lets the model take a batch's features for what its frozen layers compute.
@@ -170,41 +176,13 @@ class StoredPrefix:
                 return
         self._move(self._chain + [num_frozen])
 
-    def _measure(self, model: torch.nn.Module, features: Sequence[torch.Tensor]) -> StoreCosts:
-        """Measures what storing costs and saves; the same for all processes."""
-        keys = [(row, 0) for row in range(min(self._features.batch_size, self._features.samples))]
-        began = now()
-        batch = self._features.load(keys)
-        loading = (now() - began) / len(keys)
-        alone = self._runner.train_loop.dataloader.num_workers == 0
-        forward = measure_forward(self._stack, model, self._features.images(batch),
-                                  lambda: self._runner.optim_wrapper.optim_context(model))
-        write, read = measure_store(
-            features, self.dtype, self._folder / 'measured' if self.where == 'file' else None)
-        costs = [StoreCosts(loading if alone and self._skips_images else 0., forward, write, read,
-                            self._features.views)]
-        dist.broadcast_object_list(costs)
-        found, = costs
-        passes = self._features.passes_left(self._runner.iter)
-        fewest = found.break_even(passes)
-        self._runner.logger.info(
-            f'store: an image is loaded in {found.load * 1e3:.3g} ms, passes all '
-            f'{len(forward)} layers in {sum(found.forward) * 1e3:.3g} ms, is written in '
-            f'{found.write * 1e3:.3g} ms and read in {found.read * 1e3:.3g} ms; with '
-            f'{found.views} views and {passes} passes left storing pays '
-            + ('never' if fewest is None else f'from {fewest} frozen layers on'))
-        return found
-
     def _stored(self, keys: List[Key]) -> Optional[List[torch.Tensor]]:
         """Features of a batch, after whatever it takes; None if they cannot be had."""
         store = self._generation.store
         features = self._ahead.take(store, keys)
         if features is None:
-            damaged = store.damaged
             self._complete()
-            if store.damaged > damaged:
-                self._runner.logger.warning('store: features were damaged on the disk; they were '
-                                            'computed anew')
+            self._tell_damage(store)
             if self._generation is None:
                 return None
             features = store.get(keys)
@@ -222,6 +200,12 @@ class StoredPrefix:
         except (OSError, ValueError) as error:
             self._give_up(error)
 
+    def _tell_damage(self, store: FeatureStore) -> None:
+        if store.damaged > self._damage_told:
+            self._runner.logger.warning('store: features were damaged on the disk; they are '
+                                        'computed anew')
+        self._damage_told = store.damaged
+
     def _move(self, chain: List[int]) -> None:
         """Begins a generation behind the last number of the chain, if that is possible.
 
@@ -238,40 +222,53 @@ class StoredPrefix:
                 source and source.store)
         except (OSError, ValueError) as error:
             failure = error
-        # Checkpoints hold the chain of the first process only.
-        all_well = torch.tensor(float(failure is None))
-        dist.all_reduce(all_well, 'min')
         if source is not None and source.store.removed:
             source = self._generation = None
+        # Whether there is a store is the same in all processes, for they have to meet here.
+        agreed = torch.tensor([float(failure is None), float(source is not None)])
+        dist.all_reduce(agreed, 'min')
+        all_well, all_kept = agreed.tolist()
         if not all_well:
             if store is not None:
                 store.remove()
+            if not all_kept and source is not None:
+                source.store.remove()
+                self._generation = None
             if chain == self._chain:  # nothing to go on from
-                self._chain = []
+                self._end()
             self._refuse(failure or OSError('store: another process has no room'))
             return
         generation = Generation(self._features.cut(chain[-1]), store,
                                 [level.dtype for level in features])
-        try:
-            if source is not None:
-                to_come = self._features.keys_to_come(self._runner.iter)
-                lacking = set(source.store.lacking())
-                wanted = [key for key in store.lacking() if key in to_come and key not in lacking]
-                self._fill(generation, self._features.from_generation(wanted, source, chain[-1]),
-                           len(wanted), source)
-                source.store.remove()
-        except (OSError, ValueError) as error:
-            store.remove()
-            self._give_up(error)
-            return
+        if source is not None:
+            to_come = self._features.keys_to_come(self._runner.iter)
+            lacking = set(source.store.lacking())
+            self._tell_damage(source.store)
+            wanted = [key for key in store.lacking() if key in to_come and key not in lacking]
+            self._fill(generation, self._features.from_generation(wanted, source, chain[-1]),
+                       len(wanted), source)
+            source.store.remove()
+        self._damage_told = 0
         self._generation, self._chain = generation, chain
         self._runner.train_loop.dataloader.batch_sampler.with_images = not self._skips_images
 
     def _give_up(self, error: Exception) -> None:
-        """Goes on in plain freezing, until the next freeze."""
+        """Goes on in plain freezing, until the next freeze.
+
+        Of several processes one cannot do so alone, and what fails here (an image that cannot be
+        read or is of another size) is no matter of room.
+        """
+        if not self._alone:
+            raise error
         self._generation.store.remove()
-        self._generation, self._chain = None, []
+        self._end()
         self._refuse(error)
+
+    def _end(self) -> None:
+        self._generation, self._chain = None, []
+        if self._timeline.fills:
+            self._timeline.add_fill(iteration=self._runner.iter, from_layer=0, to_layer=0,
+                                    samples=0, bytes=0, seconds=0.)
 
     def _refuse(self, error: Exception) -> None:
         if self._generation is None:
@@ -288,10 +285,7 @@ class StoredPrefix:
         store = generation.store
         estimate = self._batch_seconds * -(-samples // self._features.batch_size)
         self._runner.logger.info(
-            f'store: {store.nbytes / 1e6:.1f} MB ({store.samples} samples'
-            + (f' in {store.views} views' if store.views > 1 else '') + ' of '
-            + ' and '.join('x'.join(map(str, shape)) for shape in store.shapes)
-            + f' in {self.dtype}) in {self.where}; filling {samples} from '
+            f'store: {store.describe()} in {self.where}; filling {samples} from '
             + (f'the features before, in at most {estimate:.0f} s' if source else
                f'the images, in about {estimate:.0f} s'))
         began = now()

@@ -71,7 +71,7 @@ class Timeline:
             iteration (int): Iterations completed.
             from_layer (int): Number of layers behind which the features lay that it was filled
                 from; 0 for images.
-            to_layer (int): Number of layers whose output it holds now.
+            to_layer (int): Number of layers whose output it holds now; 0 if it was given up.
             samples (int): Number of samples that were computed.
             bytes (int): What it takes.
             seconds (float): Wall clock; it is part of the epoch's ``train_seconds`` too.

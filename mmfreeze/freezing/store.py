@@ -52,7 +52,7 @@ class FeatureStore:
         self._size = samples * views, sum(self._lengths)
         self._dtype = DTYPES[dtype]
         if folder is None:
-            self._records = _memory(self._size, self._dtype)
+            self._records = _unforked(mmap.mmap(-1, self.nbytes), self._size, self._dtype)
             self._sums = torch.full(self._size[:1], EMPTY)
         else:
             self._open(json.dumps(dict(samples=samples, views=views, shapes=self.shapes,
@@ -95,8 +95,20 @@ class FeatureStore:
 
     @property
     def nbytes(self) -> int:
-        """What the features take."""
-        return self._records.nbytes
+        """What all features take, or will take."""
+        return math.prod(self._size) * self._dtype.itemsize
+
+    def describe(self) -> str:
+        """Its size and what it is for."""
+        return (f'{self.nbytes / 1e6:.1f} MB ({self.samples} samples'
+                + (f' in {self.views} views' if self.views > 1 else '') + ' of '
+                + ' and '.join('x'.join(map(str, shape)) for shape in self.shapes)
+                + f' in {str(self._dtype).removeprefix("torch.")})')
+
+    @property
+    def written_bytes(self) -> int:
+        """What the features that are there take."""
+        return self._records[0].nbytes * int((self._sums != EMPTY).sum())
 
     def remove(self) -> None:
         """Gives memory and files back; the store cannot be used any more."""
@@ -129,21 +141,21 @@ class FeatureStore:
         try:
             self._records = self._map('features.bin', self._size, self._dtype)
             self._sums = self._map('checksums.bin', self._size[:1], torch.int64)
+            if not path.is_file():
+                self._sums.fill_(EMPTY)
+                write_text_atomic(path, label)
         except OSError:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
-        if not path.is_file():
-            self._sums.fill_(EMPTY)
-            write_text_atomic(path, label)
 
     def _map(self, name: str, size: Tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        numel = math.prod(size)
+        length = math.prod(size) * dtype.itemsize
         path = self.folder / name
-        # All of it now: a disk that is full later would kill the process that writes to the map.
         path.touch()
         with open(path, 'r+b') as file:
-            os.posix_fallocate(file.fileno(), 0, numel * dtype.itemsize)
-        return torch.from_file(str(path), shared=True, size=numel, dtype=dtype).view(size)
+            # All of it now: a full disk would later kill the process that writes to the map.
+            os.posix_fallocate(file.fileno(), 0, length)
+            return _unforked(mmap.mmap(file.fileno(), length), size, dtype)
 
 
 def stored_bytes(samples: int, shapes: Sequence[Sequence[int]], dtype: str, views: int = 1) -> int:
@@ -151,8 +163,7 @@ def stored_bytes(samples: int, shapes: Sequence[Sequence[int]], dtype: str, view
     return samples * views * sum(map(math.prod, shapes)) * DTYPES[dtype].itemsize
 
 
-def _memory(size: Tuple[int, ...], dtype: torch.dtype) -> Tensor:
+def _unforked(memory: mmap.mmap, size: Tuple[int, ...], dtype: torch.dtype) -> Tensor:
     """Memory that is given back when this process lets go of it, whoever was forked meanwhile."""
-    memory = mmap.mmap(-1, math.prod(size) * dtype.itemsize)
     memory.madvise(mmap.MADV_DONTFORK)
     return torch.frombuffer(memory, dtype=dtype).view(size)

@@ -9,14 +9,14 @@ from mmengine.hooks import Hook
 from store_runs import vit
 from view_runs import build, options, run
 
+from mmfreeze.engine import store_room
 from mmfreeze.freezing import FeatureStore
 
 
-def given(folder, sampler='FixedShareSampler', **others):
+def given(folder, sampler='FixedShareSampler', views=2):
     return dict(policy=dict(type='LinearFreezing'), sampler=sampler, launcher='pytorch',
                 batch_size=2, cfg=dict(model_wrapper_cfg=WRAPPER),
-                **options(Path(folder, f'images_{dist.get_rank()}'), views=2, backbone=vit,
-                          **others))
+                **options(Path(folder, f'images_{dist.get_rank()}'), views=views, backbone=vit))
 
 
 class Stop(Hook):
@@ -48,12 +48,13 @@ def plain_stored_and_resumed(folder):
         ended[name] = dict(weights=weights, losses=watch.losses, called=watch.called[-1],
                            fills=record['fills'])
         dist.barrier()
+    FeatureStore.__init__ = init
     return dict(ended, samples=set(samples),
                 left=[path.name for path in Path(folder).glob('*/feature_store*')])
 
 
-def test_ranks_end_as_plain_freezing_does(tmp_path):
-    for rank in on_two_ranks(plain_stored_and_resumed, tmp_path):
+def test_ranks_end_as_plain_freezing_does(ranks):
+    for rank in (rank['ended'] for rank in ranks):
         plain = rank['plain']
         for name in ('stored', 'resumed'):
             for key, value in rank[name]['weights'].items():
@@ -68,31 +69,48 @@ def test_ranks_end_as_plain_freezing_does(tmp_path):
 def error_with_another_sampler(folder):
     build.count += 1
     try:
-        build(Path(folder, 'run'), store={}, **given(folder, sampler='DefaultSampler')).train()
+        build(Path(folder, 'other'), store={}, **given(folder, sampler='DefaultSampler')).train()
     except ValueError as error:
         return str(error)
 
 
-def test_another_sampler_is_refused(tmp_path):
-    for message in on_two_ranks(error_with_another_sampler, tmp_path):
-        assert "needs train_dataloader.sampler.type='FixedShareSampler'" in message
+def test_another_sampler_is_refused(ranks):
+    for rank in ranks:
+        assert "needs train_dataloader.sampler.type='FixedShareSampler'" in rank['refusal']
 
 
 def chain_when_one_rank_has_no_room(folder):
-    if dist.get_rank() == 1:
-        def full(*args, **kwargs):
+    opened, init = [], FeatureStore.__init__
+
+    def full(self, *args, **kwargs):
+        opened.append(1)
+        if dist.get_rank() == 1 and len(opened) > 2:
             raise OSError('no memory')
-        FeatureStore.__init__ = full
-    weights, watch, record = run(Path(folder, 'run'), store={}, **given(folder))
-    return dict(called=watch.called[-1], fills=record['fills'])
+        init(self, *args, **kwargs)
+
+    FeatureStore.__init__ = full
+    # Rank 1 has room for one only: its old store goes before the third is refused.
+    store_room._free_memory = lambda: 0 if dist.get_rank() == 1 and len(opened) == 2 else 10**9
+    weights, watch, record = run(Path(folder, 'no_room'), store={},
+                                 **given(folder, views=1))
+    return dict(called=watch.called[-1], fills=[fill['to_layer'] for fill in record['fills']])
 
 
-def test_all_ranks_go_on_without_a_store_if_one_has_no_room(tmp_path):
-    for rank in on_two_ranks(chain_when_one_rank_has_no_room, tmp_path):
-        assert rank == dict(called={0, 1, 2, 3}, fills=[])
+def test_all_ranks_go_on_without_a_store_if_one_has_no_room(ranks):
+    for rank in (rank['without_room'] for rank in ranks):
+        assert rank['called'] == {0, 1, 2, 3}
+        assert 2 in rank['fills'] and rank['fills'][-1] == 0
 
 
-@pytest.fixture(autouse=True)
-def importable(monkeypatch):
-    """For the processes of the ranks, which know nothing of pytest's paths."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+def all_runs(folder):
+    """One after the other, for starting the processes takes longer than the runs."""
+    return dict(ended=plain_stored_and_resumed(folder), refusal=error_with_another_sampler(folder),
+                without_room=chain_when_one_rank_has_no_room(folder))
+
+
+@pytest.fixture(scope='module')
+def ranks(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        # For the processes of the ranks, which know nothing of pytest's paths.
+        patch.syspath_prepend(str(Path(__file__).parent))
+        return on_two_ranks(all_runs, tmp_path_factory.mktemp('ranks'))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mmdet.registry import TASK_UTILS
 from mmengine.hooks import Hook
 from store_runs import ConvNet, vit
-from view_runs import Compare, build, options, run
+from view_runs import Compare, Pictures, build, options, run
 
 from mmfreeze.datasets.transforms import LoadImageUnlessStored
 from mmfreeze.engine.store_costs import StoreCosts
@@ -94,7 +94,7 @@ def test_without_transform_or_preprocessor_images_are_read_all_the_same(tmp_path
     assert compare.compared and not compare.bare
 
 
-@settings(max_examples=8, deadline=None, derandomize=True, database=None,
+@settings(max_examples=6, deadline=None, derandomize=True, database=None,
           phases=[Phase.explicit, Phase.generate],
           suppress_health_check=[HealthCheck.too_slow])
 @given(views=st.integers(1, 5), count=st.integers(5, 11), batch_size=st.integers(2, 4),
@@ -157,11 +157,10 @@ run(Path({folder!r}, 'run'), policy=dict(type='LinearFreezing'), store=dict(wher
 '''
 
 
-@pytest.mark.parametrize('puts', [3, 41])
-def test_a_run_killed_while_it_writes_ends_with_the_same_bits(tmp_path, puts):
+def test_a_run_killed_while_it_writes_ends_with_the_same_bits(tmp_path):
     expected = run(tmp_path / 'whole', policy=LFA, store=dict(where='file'),
                    **options(tmp_path / 'images', views=2))
-    code = KILLED.format(tests=str(Path(__file__).parent), puts=puts, folder=str(tmp_path),
+    code = KILLED.format(tests=str(Path(__file__).parent), puts=41, folder=str(tmp_path),
                          resume=False)
     killed = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
                             env=dict(os.environ, OMP_NUM_THREADS=str(torch.get_num_threads())))
@@ -172,13 +171,15 @@ def test_a_run_killed_while_it_writes_ends_with_the_same_bits(tmp_path, puts):
     assert watch.losses == expected[1].losses[-len(watch.losses):]
 
 
-def test_a_damaged_record_is_computed_anew(tmp_path):
+@pytest.mark.parametrize('length', [20, 9000])  # of one record; of most of them
+def test_a_damaged_record_is_computed_anew(tmp_path, length):
     class Damage(Hook):
         def before_train_iter(self, runner, batch_idx, data_batch=None):
             if runner.iter in (5, 11):
                 path, = (tmp_path / 'run' / 'feature_store').glob('*/features.bin')
                 with open(path, 'r+b') as file:
-                    file.write(b'\x11' * 9000)
+                    file.seek(runner.train_loop.dataloader.batch_sampler.views(6, [0])[0] * 768)
+                    file.write(b'\x11' * length)
 
     def given():
         return dict(policy=dict(type='StaticFreezing', num_frozen=2),
@@ -191,7 +192,7 @@ def test_a_damaged_record_is_computed_anew(tmp_path):
     runner.logger.warning = warnings.append
     runner.train()
     assert same(runner.model.state_dict(), plain[0])
-    assert sum('damaged on the disk' in line for line in warnings) >= 2
+    assert any('damaged on the disk' in line for line in warnings)
 
 
 def test_a_full_disk_ends_in_plain_freezing(tmp_path, monkeypatch):
@@ -242,7 +243,7 @@ class TestAuto:
 
     @pytest.mark.parametrize('read, stores', [(1e-9, True), (1e9, False)])
     def test_what_is_measured_decides(self, tmp_path, monkeypatch, read, stores):
-        monkeypatch.setattr('mmfreeze.engine.stored_prefix.measure_store',
+        monkeypatch.setattr('mmfreeze.engine.store_costs.measure_store',
                             lambda *_: (1e-9, read))
         plain = run(tmp_path / 'plain', policy=LFA, **options(tmp_path / 'images'))
         build.count += 1
@@ -275,7 +276,8 @@ class TestAuto:
 def test_a_batch_that_came_without_images_gets_them_when_the_store_is_gone(tmp_path, monkeypatch):
     """In an iteration loop with workers, batches are on their way when a boundary moves."""
     def given():
-        return dict(policy=LFA, iters=18, workers=2, **options(tmp_path / 'images', views=2))
+        return dict(policy=LFA, iters=18, workers=2,
+                    **options(tmp_path / 'images', views=1, backbone=vit))
 
     plain = run(tmp_path / 'plain', **given())
     opened, init = [], FeatureStore.__init__
@@ -288,12 +290,11 @@ def test_a_batch_that_came_without_images_gets_them_when_the_store_is_gone(tmp_p
 
     monkeypatch.setattr(FeatureStore, '__init__', no_more)
     # With room for one only, the old one goes before the new one is refused.
-    monkeypatch.setattr('mmfreeze.engine.store_room._free_memory', lambda: not opened)
-    monkeypatch.setattr('mmfreeze.engine.store_room.stored_bytes', lambda *_: 1)
-    monkeypatch.setattr(FeatureStore, 'nbytes', 1)
+    monkeypatch.setattr('mmfreeze.engine.store_room._free_memory',
+                        lambda: 0 if opened else 10**9)
     weights, watch, record = run(tmp_path / 'run', store=dict(), **given())
     assert same(weights, plain[0])
-    assert {fill['to_layer'] for fill in record['fills']} == {1}
+    assert [fill['to_layer'] for fill in record['fills']][-2:] == [1, 0]  # given up
     assert set() in [called & {0} for called in watch.called]
     assert watch.called[-1] == {0, 1, 2, 3}
 
@@ -304,6 +305,44 @@ def test_what_cannot_be_replayed_is_refused_with_what_to_use(tmp_path):
     build.count += 1
     with pytest.raises(ValueError, match='PhotoMetricDistortion may show .* use ReplayableViews'):
         build(tmp_path / 'run', policy=LFA, store={}, **given).train()
+
+
+def test_views_within_another_transform_are_drawn_by_it(tmp_path):
+    """And a pipeline may hold any callable; without a store neither is our business."""
+    seen = []
+
+    def look(results):
+        seen.append(results['flip_direction'])
+        return results
+
+    given = options(tmp_path / 'images')
+    pipeline = given['dataset']['pipeline']
+    pipeline[2] = dict(type='RandomApply', transforms=[pipeline[2]], prob=1.)
+    pipeline.insert(3, look)
+    run(tmp_path / 'run', policy=LFA, **given)
+    assert set(seen) == {None, 'horizontal', 'vertical', 'diagonal'}
+
+
+def test_images_of_unknown_size_are_read(tmp_path, monkeypatch):
+    drawn = Pictures._draw
+    monkeypatch.setattr(Pictures, '_draw', lambda self, number: {
+        key: value for key, value in drawn(self, number).items() if key != 'height'})
+    compare = Compare()
+    run(tmp_path / 'run', policy=LFA, store={}, also=compare, **options(tmp_path / 'images'))
+    assert compare.compared and compare.bare
+
+
+def test_auto_without_room_to_measure_trains_on(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    def given():
+        return dict(policy=LFA, **options(tmp_path / 'images'))
+
+    plain = run(tmp_path / 'plain', **given())
+    monkeypatch.setattr(os, 'posix_fallocate', full)
+    stored = run(tmp_path / 'run', store=dict(when='auto', where='file'), **given())
+    assert same(stored[0], plain[0])
 
 
 def test_data_sets_with_different_numbers_of_views_are_refused(tmp_path):

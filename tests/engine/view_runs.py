@@ -8,7 +8,7 @@ from store_runs import ConvNet, Model, build, run
 
 from mmfreeze.models.data_preprocessors import StoredViewsPreprocessor
 
-__all__ = ['Compare', 'ViewModel', 'build', 'options', 'run']
+__all__ = ['Compare', 'Pictures', 'ViewModel', 'build', 'options', 'run']
 
 
 class ViewModel(Model):

@@ -54,11 +54,11 @@ def measure_storing(runner: Runner, num_frozen: Sequence[int], layers: Any = Non
     keys = [(row, 0) for row in range(min(features.batch_size, features.samples))]
     batch = features.load(keys)
     load, load_bare = _loading(loop.dataloader.dataset, len(keys))
-    skips = can_skip_images(loop.dataset_cfg, model.data_preprocessor)
+    skips = can_skip_images(runner, loop.dataset_cfg, model.data_preprocessor)
     forward = measure_forward(stack, model, features.images(batch),
                               lambda: runner.optim_wrapper.optim_context(model))
-    rows = [_stored(features, model, batch, keys, n, dtype, Path(runner.work_dir),
-                    load - load_bare if skips else 0., forward, loop)
+    rows = [_stored(runner, features, model, batch, keys, n, dtype,
+                    load - load_bare if skips else 0., forward)
             for n in num_frozen for dtype in DTYPES]
     return dict(load=load * 1e3, load_bare=load_bare * 1e3 if skips else None,
                 views=features.views, layers=len(stack), rows=rows,
@@ -77,17 +77,19 @@ def _loading(dataset: Any, count: int) -> Tuple[float, float]:
     return median(seconds[True][1:]), median(seconds[False][1:])
 
 
-def _stored(features: PrefixFeatures, model: torch.nn.Module, batch: Dict[str, Any],
-            keys: Sequence[Tuple[int, int]], num_frozen: int, dtype: str, folder: Path,
-            load: float, forward: List[float], loop: ExactLoopMixin) -> Dict[str, Any]:
+def _stored(runner: Runner, features: PrefixFeatures, model: torch.nn.Module,
+            batch: Dict[str, Any], keys: Sequence[Tuple[int, int]], num_frozen: int, dtype: str,
+            load: float, forward: List[float]) -> Dict[str, Any]:
     computed = features.from_batch(batch, [num_frozen])
     rounded = [level.to(DTYPES[dtype]).to(level.dtype) for level in computed]
     write, read = measure_store(computed, dtype, None)
-    file_write, file_read = measure_store(computed, dtype, folder / 'store_benchmark')
+    file_write, file_read = measure_store(
+        computed, dtype, Path(runner.work_dir) / 'store_benchmark')
     costs = StoreCosts(load, forward, write, read, features.views)
     numel = sum(level[0].numel() for level in computed)
-    exact, stored = (_loss(features, model, keys, num_frozen, levels)
-                     for levels in (computed, rounded))
+    with runner.optim_wrapper.optim_context(model):
+        exact, stored = (_loss(features, model, keys, num_frozen, levels)
+                         for levels in (computed, rounded))
     return dict(
         num_frozen=num_frozen, dtype=dtype, megabytes=numel * DTYPES[dtype].itemsize / 1e6,
         forward=sum(forward[:num_frozen]) * 1e3, write=write * 1e3, read=read * 1e3,

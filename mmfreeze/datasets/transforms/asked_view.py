@@ -1,4 +1,4 @@
-"""What a pipeline is asked to show: said from outside of it, for it may lie within other data sets."""
+"""What a pipeline is asked to show: said from outside, for it may lie within other data sets."""
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Iterator, Optional

@@ -9,7 +9,8 @@ from .asked_view import image_wanted
 class LoadImageUnlessStored(LoadImageFromFile):
     """Loads an image as ``LoadImageFromFile`` does, unless the features of its view are stored.
 
-    Then the size that the annotations give stands in for the image. The transforms behind it have
+    Then the size that the annotations give (``height`` and ``width``; images of unknown size are
+    loaded) stands in for the image. The transforms behind it have
     to do without pixels, as ``LoadAnnotations``, ``ReplayableViews`` and ``PackDetInputs`` do.
 
     Args:
@@ -23,7 +24,7 @@ class LoadImageUnlessStored(LoadImageFromFile):
     def transform(self, results: dict) -> dict:
         """Sets ``img``, of shape (H, W, C), where it is wanted, ``img_shape`` and ``ori_shape``."""
         said = results.get('height'), results.get('width')
-        if image_wanted():
+        if image_wanted() or None in said:
             results = super().transform(results)
             if results is not None and None not in said and said != results['ori_shape']:
                 raise ValueError(

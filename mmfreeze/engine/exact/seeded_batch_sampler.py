@@ -13,15 +13,16 @@ class Draw(int):
     Args:
         index (int): The index.
         key (tuple[int, ...]): What its augmentation is seeded from.
-        view (int): Which view of it, see ``ReplayableViews``. Defaults to 0.
+        view (int, optional): Which view of it, see ``ReplayableViews``. Defaults to None: whichever
+            its pipeline draws.
         with_image (bool): Whether anybody looks at the pixels. Defaults to True.
     """
 
     key: Tuple[int, ...]
-    view: int
+    view: Optional[int]
     with_image: bool
 
-    def __new__(cls, index: int, key: Tuple[int, ...], view: int = 0,
+    def __new__(cls, index: int, key: Tuple[int, ...], view: Optional[int] = None,
                 with_image: bool = True) -> 'Draw':
         draw = super().__new__(cls, index)
         draw.key, draw.view, draw.with_image = key, view, with_image
@@ -44,7 +45,8 @@ class SeededBatchSampler:
             ``AspectRatioBatchSampler``. Defaults to None: one after the other.
         endless (bool): Whether one iteration goes on over all passes through the data, as an
             iteration loop wants it, or is one pass. Defaults to False.
-        views (int): How many views of each sample there are to draw from. Defaults to 1.
+        views (int): How many views of each sample there are to draw from; 0: pipelines know
+            nothing of views. Defaults to 0.
 
     Attributes:
         with_images (bool): Whether anybody looks at the pixels of the batches to come.
@@ -52,7 +54,7 @@ class SeededBatchSampler:
 
     def __init__(self, sampler: Sampler, batch_size: int, drop_last: Optional[bool] = None,
                  batch_sampler: Optional[dict] = None, endless: bool = False,
-                 views: int = 1) -> None:
+                 views: int = 0) -> None:
         self.sampler = sampler
         self.batch_size = batch_size
         self.endless = endless
@@ -81,7 +83,7 @@ class SeededBatchSampler:
         if hasattr(self.sampler, 'seed'):
             self.sampler.seed = seed
 
-    def views(self, number: int, samples: Sequence[int]) -> List[int]:
+    def views(self, number: int, samples: Sequence[int]) -> List[Optional[int]]:
         """The views in which samples are shown, if they are, in the pass of a certain batch.
 
         Args:
@@ -89,7 +91,7 @@ class SeededBatchSampler:
             samples (Sequence[int]): Indices into the data set.
 
         Returns:
-            list[int]: For each of them the number of a view.
+            list[int | None]: For each of them the number of a view, or None if there are none.
         """
         return self._schedule.views(self.seed, number // len(self.batches), samples)
 

@@ -1,5 +1,5 @@
 """Which view of a sample each pass through the data shows."""
-from typing import List, Sequence
+from typing import List, Optional, Sequence
 
 import numpy as np
 
@@ -11,13 +11,13 @@ class ViewSchedule:
     and in any order, which is how features are stored before they are needed.
 
     Args:
-        num_views (int): K.
+        num_views (int): K; 0 if there are no views to draw from.
     """
 
     def __init__(self, num_views: int) -> None:
         self.num_views = num_views
 
-    def views(self, seed: int, number: int, samples: Sequence[int]) -> List[int]:
+    def views(self, seed: int, number: int, samples: Sequence[int]) -> List[Optional[int]]:
         """The views of some samples.
 
         Args:
@@ -26,10 +26,10 @@ class ViewSchedule:
             samples (Sequence[int]): Indices into the data set.
 
         Returns:
-            list[int]: For each of them a number below K.
+            list[int | None]: For each of them a number below K; None if there are no views.
         """
-        if self.num_views == 1:
-            return [0] * len(samples)
+        if self.num_views < 2:
+            return [0 if self.num_views else None] * len(samples)
         offset, = np.random.SeedSequence((seed, number)).generate_state(1, np.uint64)
         with np.errstate(over='ignore'):  # integers of 64 bits are meant to overflow here
             hashed = _mixed(np.asarray(samples, np.uint64) + offset)

@@ -47,7 +47,8 @@ class LayerFreezingHook(Hook):
         ValueError: A setting of the policy is wrong; or, before training starts, the layers' order
             is not known, the policy needs an optimizer wrapper that the config does not name,
             there are several optimizers, MMEngine checkpoints activations or compiles the model,
-            features cannot be stored, or the checkpoint to resume from has no policy, another one, or other layers.
+            features cannot be stored, or the checkpoint to resume from has no policy, another one,
+            or other layers.
         NotImplementedError: Before training starts: the model's wrapper is FSDP or another one
             that layers cannot be frozen under, or DistributedDataParallel with a static graph.
     """
@@ -91,10 +92,13 @@ class LayerFreezingHook(Hook):
             prepare_layer_rates(runner, self.stack, type(self.policy).__name__)
         self.timeline = Timeline(Path(runner.work_dir) / 'freezing_timeline.json',
                                  policy=self.policy_cfg, layers=self.stack.names)
-        if self.store is not None:
-            self.store.setup(runner, self.stack, self.timeline)
         if self._resumed is not None:
             self._take_up(self._resumed, runner.iter, runner.logger)
+        if self.store is not None:
+            began = time.perf_counter()
+            self.store.setup(runner, self.stack, self.timeline)
+            if self._resumed is None:  # trying out and measuring belong to the first epoch
+                self._epoch_seconds = time.perf_counter() - began
         runner.logger.info(f'{len(self.stack)} freezable layers, '
                            f'{type(self.policy).__name__}\n{self.stack.describe()}')
         self._apply(runner)

@@ -33,3 +33,7 @@ def test_neighbours_in_one_pass_are_independent():
 
 def test_a_single_view_is_always_shown():
     assert ViewSchedule(1).views(3, 9, range(5)) == [0] * 5
+
+
+def test_without_views_none_is_asked_for():
+    assert ViewSchedule(0).views(3, 9, range(2)) == [None, None]
