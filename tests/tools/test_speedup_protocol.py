@@ -64,12 +64,16 @@ def test_a_failed_training(run_tool, in_tiny_toy, counted, monkeypatch):
     asked = []
     monkeypatch.setattr('mmfreeze.analysis.protocol.Trainer',
                         lambda *args: (asked.append(args), Trainer(program, args[1]))[1])
-    result = run_tool(TOOL, TOY, '--policies', 'lfa')
+    result = run_tool(TOOL, TOY, '--policies', 'lfa', '--seeds', 1)
     assert asked == [(ROOT / 'tools/train.py', OUT)]
-    shown, error = result.err.splitlines()
-    assert result.code == 1 and shown == 'what went wrong'
-    assert error.startswith(f'error: {OUT}/base/seed_0 ended with status 1; all that it printed')
-    assert not (OUT / 'lfa').exists()
+    assert result.code == 1 and result.err == (
+        'error: failed: base (seed 0), lfa (seed 0), frozen (seed 0); the same command tries '
+        'again\n')
+    lines = result.out.splitlines()
+    at = lines.index('what went wrong')
+    assert lines[at - 1].startswith(
+        f'[1/3] {OUT}/base/seed_0 ended with status 1; all that it printed is in')
+    assert lines.count('what went wrong') == 3 and not (OUT / 'protocol.md').exists()
 
 
 @pytest.mark.parametrize('args, message', [
