@@ -83,8 +83,10 @@ def test_a_failed_training(run_tool, in_tiny_toy, counted, monkeypatch):
     ([TOY, '--policies', 'lfa', '--seeds', 0], '--seeds must be at least 1, but is 0'),
     ([TOY, '--policies', 'lfa', '--epochs', 0], '--epochs must be at least 1, but is 0'),
     ([AFA, '--policies', 'lfa'], 'freezes by AdaptiveFreezing: give the un-frozen one'),
-    ([TOY], 'afa+store stores features, but RandomFlip in the training pipeline'),
-    ([TOY, '--policies', 'learndrop'], 'learndrop stores features, but RandomFlip'),
+    ([TOY], 'afa+store and learndrop: features are stored, but RandomFlip in the training pip'),
+    ([TOY, '--policies', 'learndrop'], 'learndrop: features are stored, but RandomFlip'),
+    ([TOY, '--policies', 'lfa', '--cfg-options', 'val_dataloader=None'],
+     'val_dataloader is missing'),
 ])
 def test_wrong_input_is_one_line(run_tool, in_tiny_toy, args, message):
     result = run_tool(TOOL, *args)
