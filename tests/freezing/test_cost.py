@@ -16,6 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from mmfreeze.freezing import LayerStack
 from mmfreeze.freezing.cost import LayerCosts, count_flops, forward_flops, layer_costs
 from mmfreeze.models.backbones import ViTDetBackbone
+from mmfreeze.models.layers.attention_kernels import folded_attention
 
 MODELS_OF_CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / '_base_' / 'models'
 
@@ -70,32 +71,48 @@ def test_a_failure_leaves_no_hooks():
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
 
 
-def attend(query, key, value, bias, backend):
-    """FLOPs forward and backward of one attention, by the counter and with one kernel."""
+def attend(form, backend, **kind):
+    """FLOPs forward and backward of one attention, by the counter and with one kernel.
+
+    Of 2 images, 3 heads of width 8 and a map of 4 x 4 tokens, in one of these forms: plain, with a
+    mask, or with relative positions that are folded into queries and keys.
+    """
+    query, key, value = (torch.randn(2, 3, 16, 8, requires_grad=True, **kind) for _ in range(3))
+    rows, cols = (torch.randn(4, 4, 8, requires_grad=True, **kind) for _ in range(2))
+    mask = torch.randn(2, 3, 16, 16, **kind) if form == 'masked' else None
     with count_flops() as counter, sdpa_kernel(backend):
-        out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        if form == 'folded':
+            out = folded_attention(query, key, value, rows, cols)
+        else:
+            out = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         forward = counter.get_total_flops()
         out.sum().backward()
     return forward, counter.get_total_flops() - forward
 
 
-@pytest.mark.parametrize('backend', [SDPBackend.MATH, SDPBackend.FLASH_ATTENTION])
-@pytest.mark.parametrize('with_bias', [False, True])
-def test_attention_counts_the_same_with_every_kernel(backend, with_bias):
-    query, key, value = (torch.randn(2, 3, 16, 8, requires_grad=True) for _ in range(3))
-    bias = torch.randn(2, 3, 16, 16) if with_bias else None
-    product = 2 * 2 * 3 * 16 * 16 * 8
-    assert attend(query, key, value, bias, backend) == (2 * product, 4 * product)
+PRODUCT = 2 * 2 * 3 * 16 * 16 * 8
+# Of the bias of relative positions: for each query one number for each row and each column.
+TERMS = dict(plain=0, masked=0, folded=2 * 2 * 3 * 16 * (4 + 4) * 8)
+
+
+@pytest.mark.parametrize('form, backend', [
+    ('plain', SDPBackend.MATH), ('plain', SDPBackend.FLASH_ATTENTION),
+    ('masked', SDPBackend.MATH), ('masked', SDPBackend.FLASH_ATTENTION),
+    ('folded', SDPBackend.FLASH_ATTENTION)])
+def test_attention_counts_the_same_with_every_kernel(form, backend):
+    terms = TERMS[form]
+    assert attend(form, backend) == (2 * PRODUCT + terms, 4 * PRODUCT + 2 * terms)
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize('backend', [
-    SDPBackend.MATH, SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION])
-def test_attention_counts_the_same_with_every_cuda_kernel(backend):
-    query, key, value = (torch.randn(2, 3, 16, 8, device='cuda', dtype=torch.bfloat16,
-                                     requires_grad=True) for _ in range(3))
-    product = 2 * 2 * 3 * 16 * 16 * 8
-    assert attend(query, key, value, None, backend) == (2 * product, 4 * product)
+@pytest.mark.parametrize('form, backend', [
+    ('plain', SDPBackend.MATH), ('plain', SDPBackend.FLASH_ATTENTION),
+    ('plain', SDPBackend.EFFICIENT_ATTENTION), ('folded', SDPBackend.FLASH_ATTENTION),
+    ('folded', SDPBackend.EFFICIENT_ATTENTION)])
+def test_attention_counts_the_same_with_every_cuda_kernel(form, backend):
+    terms = TERMS[form]
+    assert attend(form, backend, device='cuda', dtype=torch.bfloat16) == (
+        2 * PRODUCT + terms, 4 * PRODUCT + 2 * terms)
 
 
 @pytest.mark.parametrize('device', ['cpu', 'meta'])

@@ -64,12 +64,16 @@ def test_a_failed_training(run_tool, in_tiny_toy, counted, monkeypatch):
     asked = []
     monkeypatch.setattr('mmfreeze.analysis.protocol.Trainer',
                         lambda *args: (asked.append(args), Trainer(program, args[1]))[1])
-    result = run_tool(TOOL, TOY, '--policies', 'lfa')
+    result = run_tool(TOOL, TOY, '--policies', 'lfa', '--seeds', 1)
     assert asked == [(ROOT / 'tools/train.py', OUT)]
-    shown, error = result.err.splitlines()
-    assert result.code == 1 and shown == 'what went wrong'
-    assert error.startswith(f'error: {OUT}/base/seed_0 ended with status 1; all that it printed')
-    assert not (OUT / 'lfa').exists()
+    assert result.code == 1 and result.err == (
+        'error: failed: base (seed 0), lfa (seed 0), frozen (seed 0); the same command tries '
+        'again\n')
+    lines = result.out.splitlines()
+    at = lines.index('what went wrong')
+    assert lines[at - 1].startswith(
+        f'[1/3] {OUT}/base/seed_0 ended with status 1; all that it printed is in')
+    assert lines.count('what went wrong') == 3 and not (OUT / 'protocol.md').exists()
 
 
 @pytest.mark.parametrize('args, message', [
@@ -79,8 +83,10 @@ def test_a_failed_training(run_tool, in_tiny_toy, counted, monkeypatch):
     ([TOY, '--policies', 'lfa', '--seeds', 0], '--seeds must be at least 1, but is 0'),
     ([TOY, '--policies', 'lfa', '--epochs', 0], '--epochs must be at least 1, but is 0'),
     ([AFA, '--policies', 'lfa'], 'freezes by AdaptiveFreezing: give the un-frozen one'),
-    ([TOY], 'afa+store stores features, but RandomFlip in the training pipeline'),
-    ([TOY, '--policies', 'learndrop'], 'learndrop stores features, but RandomFlip'),
+    ([TOY], 'afa+store and learndrop: features are stored, but RandomFlip in the training pip'),
+    ([TOY, '--policies', 'learndrop'], 'learndrop: features are stored, but RandomFlip'),
+    ([TOY, '--policies', 'lfa', '--cfg-options', 'val_dataloader=None'],
+     'val_dataloader is missing'),
 ])
 def test_wrong_input_is_one_line(run_tool, in_tiny_toy, args, message):
     result = run_tool(TOOL, *args)

@@ -18,8 +18,8 @@ except (ImportError, RuntimeError) as error:
 
 import torch
 
-from mmfreeze.analysis.protocol import (POLICIES, Protocol, Trainer, TrainingFailed, device,
-                                        make_rows, training_costs, with_epochs)
+from mmfreeze.analysis.protocol import (POLICIES, Protocol, Trainer, device, make_rows,
+                                        training_costs, with_epochs)
 from mmfreeze.utils.cli import config_parser, load_config, one_line_errors
 
 TRAIN = Path(__file__).resolve().parents[1] / 'train.py'
@@ -67,9 +67,6 @@ def main() -> None:
             protocol = prepare(args)
             print(protocol.plan(), flush=True)
             protocol.run(Trainer(TRAIN, protocol.out), lambda line: print(line, flush=True))
-        except TrainingFailed as failure:
-            print(*failure.lines, sep='\n', file=sys.stderr)
-            raise
         except KeyboardInterrupt:
             print('interrupted; the same command goes on', file=sys.stderr)
             sys.exit(130)

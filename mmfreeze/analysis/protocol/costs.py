@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
+from mmengine.utils import import_modules_from_strings
 
 from mmfreeze.analysis.benchmark.batch import training_batch
 from mmfreeze.engine.layer_orders import build_stack
@@ -67,7 +68,11 @@ def count(cfg: Config) -> TrainingCosts:
     Raises:
         ValueError: The layers' order is not known.
         FileNotFoundError: The data is absent.
+        ImportError: A module of ``custom_imports`` is.
     """
+    # MMEngine imports them where it reads a config's file, which was in another process.
+    if cfg.get('custom_imports'):
+        import_modules_from_strings(**cfg.custom_imports)
     MMLogger.get_instance('costs', log_level='WARNING')
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     images = len(DATASETS.build(cfg.train_dataloader['dataset']))

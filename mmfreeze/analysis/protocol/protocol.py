@@ -15,7 +15,7 @@ from .picture import plot_protocol
 from .report import part_line, protocol_report
 from .rows import Row
 from .schedule import num_epochs, with_epochs
-from .training import Trainer
+from .training import Trainer, TrainingFailed
 
 
 class Protocol:
@@ -73,27 +73,44 @@ class Protocol:
     def run(self, trainer: Trainer, say: Callable[[str], None]) -> None:
         """Trains what is not done yet.
 
+        A part that fails holds up only those that have to be compressed into its seconds.
+
         Args:
             trainer (Trainer): Trains a part.
-            say (Callable): Takes a line for each part.
+            say (Callable): Takes a line for each part, and the last ones of a part that failed.
 
         Raises:
-            TrainingFailed: A part did not come to its end.
+            TrainingFailed: At the end: parts did not come to theirs.
             ValueError: A part was begun with another config.
         """
         order = self.order()
+        failed: List[str] = []
+        left_out: List[str] = []
         with trainer.alone():
             for number, (row, seed) in enumerate(order, 1):
+                at, name = f'[{number}/{len(order)}] ', f'{row.name}, seed {seed}'
                 part = self.part(row, seed)
+                if part is None:
+                    say(f'{at}{name}: left out, for it needs the seconds of '
+                        + ' and '.join(row.needs))
+                    left_out.append(f'{row.name} (seed {seed})')
+                    continue
                 part.require_same_config()
-                before = 'done before: ' if part.done else ''
-                if not part.done:
-                    say(f'[{number}/{len(order)}] {row.name}, seed {seed}: '
-                        + ('goes on' if part.begun else 'begins') + f' in {part.work_dir}')
-                    trainer.train(part)
-                base = self.figures('base', seed)
-                say(f'[{number}/{len(order)}] {before}'
-                    + part_line(self.figures(row.name, seed), base))
+                if part.done:
+                    at += 'done before: '
+                else:
+                    say(f'{at}{name}: {"goes on" if part.begun else "begins"} in {part.work_dir}')
+                    try:
+                        trainer.train(part)
+                    except TrainingFailed as failure:
+                        say('\n'.join([f'{at}{failure}', *failure.lines]))
+                        failed.append(f'{row.name} (seed {seed})')
+                        continue
+                say(at + part_line(self.figures(row.name, seed), self.figures('base', seed)))
+        if failed:
+            raise TrainingFailed(f'failed: {", ".join(failed)}'
+                                 + (f'; left out: {", ".join(left_out)}' if left_out else '')
+                                 + '; the same command tries again')
 
     def figures(self, name: str, seed: int) -> Optional[Figures]:
         """The figures of a part; None if it is not done."""

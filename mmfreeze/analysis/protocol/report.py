@@ -3,6 +3,7 @@ from statistics import mean, stdev
 from typing import Dict, List, Optional, Sequence
 
 from .figures import PAPER_EPOCHS, PAPER_SHOWN, Figures
+from .rows import STORING
 
 # Fewer seeds than this say nothing of whether two trainings are equally good.
 ENOUGH_SEEDS = 3
@@ -56,6 +57,10 @@ def _notes(parts: Sequence[Figures]) -> List[str]:
     if seeds < ENOUGH_SEEDS:
         notes.append(f'{seeds} seed{"s" * (seeds > 1)}: too few to claim that any two rows are '
                      'equally accurate.')
+    empty = [f'{part.row} (seed {part.seed})' for part in parts
+             if part.row in STORING and not part.fill_flops]
+    if empty:
+        notes.append(f'Stored nothing, so that frozen layers ran forward: {", ".join(empty)}.')
     interrupted = [f'{part.row} (seed {part.seed})' for part in parts if part.attempts > 1]
     if interrupted:
         notes.append(f'Interrupted and resumed: {", ".join(interrupted)}.')

@@ -5,9 +5,9 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 from mmengine.config import Config, ConfigDict
 
 from mmfreeze.analysis.benchmark.subject import FREEZING
-from mmfreeze.engine.pipelines import drawing_transform
 from mmfreeze.utils.configs import class_name
 
+from .refusals import require_freezable, require_recorded, require_replayable
 from .schedule import num_epochs, schedulers
 
 HOOK = 'LayerFreezingHook'
@@ -72,12 +72,16 @@ def make_rows(cfg: Config, policies: Sequence[str], num_layers: int,
             raise ValueError(f'--policies {name}: known are {", ".join(POLICIES)}')
         if policies.count(name) > 1:
             raise ValueError(f'--policies names {name} twice')
-    if set(policies) & set(STORING):
-        _require_replayable(cfg, next(name for name in policies if name in STORING))
+    require_recorded(cfg)
+    require_freezable(cfg)
+    storing = [name for name in policies if name in STORING]
+    if storing:
+        require_replayable(cfg, storing)
     rows = [Row(name, row_config(cfg, name)) for name in policies]
-    rows.append(Row('frozen', _with_policy(cfg, dict(type='StaticFreezing',
-                                                     num_frozen=num_layers))))
+    rows.append(Row('frozen', _with_policy(
+        cfg, dict(type='StaticFreezing', num_frozen=num_layers), 'frozen')))
     if jittered is not None:
+        require_recorded(jittered)
         if num_epochs(jittered) != num_epochs(cfg):
             raise ValueError(f'the jittered config has {num_epochs(jittered)} epochs, the other '
                              f'one {num_epochs(cfg)}: say by --epochs how many both are to have')
@@ -100,12 +104,7 @@ def row_config(cfg: Config, name: str) -> Config:
     Raises:
         ValueError: The config freezes already, or lacks what the policy needs.
     """
-    store: Any = None
-    if name == 'afa+store':
-        store = 'auto'
-    elif name == 'learndrop':
-        store = dict(where='ram')
-    cfg = _with_policy(cfg, POLICIES[name](cfg), store)
+    cfg = _with_policy(cfg, POLICIES[name](cfg), name)
     if name in WRAPPED:
         kind = class_name(cfg.optim_wrapper.get('type', 'OptimWrapper'))
         if kind not in (*FREEZING, *FREEZING.values()):
@@ -129,13 +128,13 @@ def freezing_hook(cfg: Config) -> Dict[str, Any]:
     return found[0] if found else dict(type=f'mmdet.{HOOK}', policy=dict(type='NoFreezing'))
 
 
-def _with_policy(cfg: Config, policy: Dict[str, Any], store: Any = None) -> Config:
+def _with_policy(cfg: Config, policy: Dict[str, Any], row: str) -> Config:
     hook = copy.deepcopy(freezing_hook(cfg))
     was = class_name(hook['policy']['type'])
     if was != 'NoFreezing':
         raise ValueError(f'the config freezes by {was}: give the un-frozen one, from which all '
                          'rows are made')
-    hook.pop('store', None)
+    store = _store(row, hook.pop('store', None))
     hook['policy'] = policy
     if store is not None:
         hook['store'] = store
@@ -146,13 +145,23 @@ def _with_policy(cfg: Config, policy: Dict[str, Any], store: Any = None) -> Conf
     return cfg
 
 
+def _store(row: str, was: Any) -> Any:
+    """The store of a row, with the config's own settings where it has some."""
+    was = dict(when=was) if isinstance(was, str) else dict(was or {})
+    if row == 'afa+store':
+        return dict(was, when='auto') if was else 'auto'
+    if row == 'learndrop':
+        return dict(dict(where='ram'), **was)
+    return None
+
+
 def _learn_and_drop(cfg: Config) -> Dict[str, Any]:
     # tau is chosen; a thirteenth of the run is LFA's step at 12 layers, and covers the warm-up.
     return dict(type='LearnAndDrop', tau=.5, warmup=max(1, num_epochs(cfg) // 13))
 
 
 def _freezeout(cfg: Config) -> Dict[str, Any]:
-    if cfg.optim_wrapper.get('constructor') != 'LayerGroupsConstructor':
+    if class_name(cfg.optim_wrapper.get('constructor')) != 'LayerGroupsConstructor':
         raise ValueError("freezeout needs optim_wrapper.constructor='LayerGroupsConstructor', and "
                          'all rows alike, for it says what decays: set it in the config')
     warm_up = max((scheduler['end'] for scheduler in _warm_ups(cfg)), default=0)
@@ -170,16 +179,6 @@ def _warm_ups(cfg: Config) -> List[Dict[str, Any]]:
             raise ValueError(f'param_scheduler: freezeout needs to know the iterations of the '
                              f'warm-up: give {scheduler["type"]} by_epoch=False and end')
     return found
-
-
-def _require_replayable(cfg: Config, name: str) -> None:
-    """Refuses what the store would refuse, before any row has been trained."""
-    drawing = drawing_transform(cfg.train_dataloader['dataset'])
-    if drawing is not None:
-        raise ValueError(
-            f'{name} stores features, but {drawing} in the training pipeline may show a sample '
-            'differently in each epoch: give a config with ReplayableViews instead, or leave '
-            f'{" and ".join(STORING)} out of --policies')
 
 
 # What each policy is, given the un-frozen training.

@@ -39,7 +39,7 @@ def with_epochs(cfg: Config, epochs: int) -> Config:
 
     Whatever a scheduler says in epochs or iterations is scaled and rounded, warm-ups too: the run
     is the same in small. Milestones that fall together act together. The interval of validations
-    stays, and the last epoch is validated anyway.
+    stays; the last epoch is validated, also if ``val_begin`` lay behind it.
 
     Args:
         cfg (Config): A training; it stays as it is.
@@ -55,6 +55,8 @@ def with_epochs(cfg: Config, epochs: int) -> Config:
     factor = epochs / num_epochs(cfg)
     cfg = copy.deepcopy(cfg)
     cfg.train_cfg.max_epochs = epochs
+    if 'val_begin' in cfg.train_cfg:  # or the last epoch would not be validated
+        cfg.train_cfg.val_begin = min(cfg.train_cfg.val_begin, epochs)
     if factor == 1:
         return cfg
     for scheduler in schedulers(cfg):

@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 from resource import struct_rusage
-from typing import Iterator, List, Optional
+from typing import Iterator, Optional, Sequence
 
 import torch
 
@@ -21,10 +21,10 @@ class TrainingFailed(RuntimeError):
 
     Args:
         message (str): Which one, and how it ended.
-        lines (list[str]): The last ones that it printed.
+        lines (Sequence[str]): The last ones that it printed. Defaults to none.
     """
 
-    def __init__(self, message: str, lines: List[str]) -> None:
+    def __init__(self, message: str, lines: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.lines = lines
 

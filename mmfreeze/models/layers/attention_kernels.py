@@ -50,18 +50,20 @@ def folded_attention(q: Tensor, k: Tensor, v: Tensor, rows: Tensor, cols: Tensor
     """Appends the bias terms to the queries and the place of a key to the keys.
 
     Their product is then score and bias together, there is no mask, and fused kernels do. These
-    want values of the same width, hence the padding.
+    want values of the same width, and a width in whole groups of eight, hence the padding.
     """
     by_row, by_col = _bias_terms(q, rows, cols)
-    H, W, scale = len(rows), len(cols), q.shape[-1]**-.5
-    q = torch.cat([q, (by_row / scale).flatten(2, 3), (by_col / scale).flatten(2, 3)], dim=-1)
+    H, W, C, scale = len(rows), len(cols), q.shape[-1], q.shape[-1]**-.5
+    rest = -(C + H + W) % 8
+    by_col = F.pad(by_col / scale, (0, rest))
+    q = torch.cat([q, (by_row / scale).flatten(2, 3), by_col.flatten(2, 3)], dim=-1)
     row = torch.eye(H, dtype=k.dtype, device=k.device)[:, None].expand(H, W, H)
     col = torch.eye(W, dtype=k.dtype, device=k.device).expand(H, W, W)
-    place = torch.cat([row, col], dim=-1).flatten(0, 1)  # (H * W, H + W)
+    place = F.pad(torch.cat([row, col], dim=-1), (0, rest)).flatten(0, 1)  # (H * W, H + W + rest)
     k = torch.cat([k, place.expand(*k.shape[:2], -1, -1)], dim=-1)
     # The scale also tells mmfreeze.freezing.cost how wide the heads are without what is appended.
-    out = F.scaled_dot_product_attention(q, k, F.pad(v, (0, H + W)), scale=scale)
-    return out[..., :v.shape[-1]]
+    out = F.scaled_dot_product_attention(q, k, F.pad(v, (0, H + W + rest)), scale=scale)
+    return out[..., :C]
 
 
 def _bias_terms(q: Tensor, rows: Tensor, cols: Tensor) -> Tuple[Tensor, Tensor]:

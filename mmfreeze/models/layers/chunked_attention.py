@@ -63,7 +63,10 @@ def _chunked_attention_backward(
             torch.sum(maps.on_map(scores), -1, out=by_row[items, at])
             torch.sum(maps.on_map(scores), -2, out=by_col[items, at])
         grads = maps.through_terms(grad_q.mul_(maps.scale), by_row, by_col)
-    grads = (grads[0], grad_k.mT.contiguous(), grad_v.mT.contiguous(), *grads[1:])
+    # Copies in any case, for the two share their memory, and outputs of an operator must not.
+    grad_k, grad_v = (grad.mT.clone(memory_format=torch.contiguous_format)
+                      for grad in (grad_k, grad_v))
+    grads = (grads[0], grad_k, grad_v, *grads[1:])
     return tuple(tensor.view(like.shape).to(like.dtype)
                  for tensor, like in zip(grads, (q, k, v, rows, cols)))
 
@@ -87,7 +90,7 @@ class _Maps:
         self.by_col = torch.einsum('bhwc,wkc->bhwk', queries, self.cols).flatten(1, 2)
         # Whole items, or else some queries of one.
         self.num_items, self.tokens = self.q.shape[:2]
-        self.group = min(self.num_items, max(1, CHUNK // self.tokens**2))
+        self.group = max(1, min(self.num_items, CHUNK // self.tokens**2))
         self.queries = min(self.tokens, max(1, CHUNK // self.tokens))
         size = self.group * self.queries * self.tokens
         self.buffer, self._scores = self.q.new_empty(size), self.q.new_empty(size)

@@ -60,7 +60,9 @@ write(epochs, 1)
 def small_config(**settings) -> Config:
     """An un-frozen training of six epochs, as far as the protocol looks at it."""
     return Config(dict(dict(
-        train_cfg=dict(max_epochs=6),
+        model=dict(type='Detector'),
+        train_cfg=dict(type='ExactEpochBasedTrainLoop', max_epochs=6),
+        val_dataloader=dict(dataset=dict(pipeline=[dict(type='LoadImageFromFile')])),
         train_dataloader=dict(dataset=dict(pipeline=[dict(type='LoadImageFromFile')])),
         param_scheduler=[
             dict(type='LinearLR', by_epoch=False, begin=0, end=10),

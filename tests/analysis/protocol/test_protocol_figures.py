@@ -156,6 +156,20 @@ def test_different_devices_are_told():
     assert 'different devices' not in protocol_report('title', [BASE, replace(BASE, row='lfa')])
 
 
+def test_rows_that_stored_nothing_are_named():
+    def text(fills):
+        parts = [replace(BASE, seed=1), BASE, figures('afa', [2.] * 6, frozen=[(8, 1)])]
+        for row in ('afa+store', 'learndrop'):
+            parts += [figures(row, [2.] * 6, frozen=[(8, 1)], fills=fill, seed=seed)
+                      for seed, fill in enumerate(fills)]
+        return protocol_report('title', parts)
+
+    filled = [(8, 0, 1, 8)]
+    assert ('\nStored nothing, so that frozen layers ran forward: afa+store (seed 1), '
+            'learndrop (seed 1).\n') in text([filled, []])
+    assert 'tored nothing' not in text([filled, filled])
+
+
 def test_a_part_in_a_line():
     run = figures('lfa', [1.] * 6, frozen=[(8, 2)])
     assert part_line(run, None) == ('lfa, seed 0: 6 epochs, 6.0 s, 2 layers frozen at the end, '

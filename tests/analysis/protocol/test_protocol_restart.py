@@ -24,6 +24,15 @@ def run(tmp_path, **options):
     return calls()[before:], said
 
 
+def run_and_fail(tmp_path):
+    """Runs a protocol in which something fails; returns it, the calls, the error, what was said."""
+    protocol, trainer, calls = fake_protocol(tmp_path)
+    said = []
+    with pytest.raises(TrainingFailed) as error:
+        protocol.run(trainer, said.append)
+    return protocol, calls(), str(error.value), said
+
+
 def facts_of(tmp_path, row):
     return json.loads((tmp_path / f'out/{row}/seed_0.json').read_text())
 
@@ -67,13 +76,11 @@ def test_what_is_done_is_not_trained_again(tmp_path):
 
 def test_what_was_killed_goes_on(tmp_path, monkeypatch):
     monkeypatch.setenv('KILLED', 'afa/seed_0')
-    with pytest.raises(TrainingFailed, match='out/afa/seed_0 ended with status -9'):
-        run(tmp_path)
-    protocol, _, calls = fake_protocol(tmp_path)
-    assert calls() == ['base/seed_0 new 6 0', 'afa/seed_0 new 6 0']
-    assert '1 done, 1 begun, 6 to train' in protocol.plan()
+    protocol, _, _, said = run_and_fail(tmp_path)
+    assert f'[2/8] {tmp_path}/out/afa/seed_0 ended with status -9' in said[3]
+    assert '6 done, 1 begun, 1 to train' in protocol.plan()
     calls, said = run(tmp_path)
-    assert calls[:2] == ['afa/seed_0 resumed 6 0', 'frozen/seed_0 new 6 0'] and len(calls) == 7
+    assert calls == ['afa/seed_0 resumed 6 0', 'base_in_afa_time/seed_0 new 4 0']
     assert said[1] == f'[2/8] afa, seed 0: goes on in {tmp_path}/out/afa/seed_0'
     assert facts_of(tmp_path, 'afa')['attempts'] == 2
     assert 'Interrupted and resumed: afa (seed 0).' in protocol.write_report('title')
@@ -81,8 +88,8 @@ def test_what_was_killed_goes_on(tmp_path, monkeypatch):
 
 def test_a_part_without_its_last_validation_is_not_done(tmp_path, monkeypatch):
     monkeypatch.setenv('UNVALIDATED', 'base/seed_0')
-    with pytest.raises(TrainingFailed, match='base/seed_0 ended before its last epoch'):
-        run(tmp_path)
+    _, _, error, said = run_and_fail(tmp_path)
+    assert 'base/seed_0 ended before its last epoch' in said[1] and 'base (seed 0)' in error
     monkeypatch.delenv('UNVALIDATED')
     calls, _ = run(tmp_path)
     assert calls[0] == 'base/seed_0 resumed 6 0'
@@ -105,12 +112,22 @@ def test_another_config_is_refused_before_anything_runs(tmp_path):
     assert '4 done, 0 begun, 4 to train' in fake_protocol(tmp_path)[0].plan()
 
 
-def test_a_failed_part_shows_the_end_of_its_log(tmp_path, monkeypatch):
-    monkeypatch.setenv('BROKEN', 'afa/seed_0')
-    with pytest.raises(TrainingFailed, match='ended with status 3; .*out/afa/seed_0.log') as error:
-        run(tmp_path)
-    assert error.value.lines == [f'line {i}' for i in range(12, 20)]
-    assert not (tmp_path / 'out/frozen').exists()
+@pytest.mark.parametrize('row', ['base', 'afa'])
+def test_a_failed_part_holds_up_only_those_that_need_it(tmp_path, monkeypatch, row):
+    monkeypatch.setenv('BROKEN', f'{row}/seed_0')
+    _, calls, error, said = run_and_fail(tmp_path)
+    assert error == (f"failed: {row} (seed 0); left out: base in afa's time (seed 0); the same "
+                     'command tries again')
+    assert calls == [
+        'base/seed_0 new 6 0', 'afa/seed_0 new 6 0', 'frozen/seed_0 new 6 0',
+        'frozen/seed_1 new 6 1', 'base/seed_1 new 6 1', 'afa/seed_1 new 6 1',
+        'base_in_afa_time/seed_1 new 4 1']
+    assert "[4/8] base in afa's time, seed 0: left out, for it needs the seconds of base and afa" \
+        in said
+    shown, = (text for text in said if 'status 3' in text)
+    assert shown.startswith(f'[{1 + (row == "afa")}/8] {tmp_path}/out/{row}/seed_0 ended with')
+    assert f'out/{row}/seed_0.log' in shown
+    assert shown.splitlines()[1:] == [f'line {i}' for i in range(12, 20)]
 
 
 def test_ctrl_c_lets_the_training_stop_by_itself(tmp_path, monkeypatch, capsys):

@@ -1,4 +1,5 @@
 """The rows of the protocol: what each is trained with, and in which order."""
+import re
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,33 @@ def test_layers_and_other_hooks_stay():
     assert HOOKS.build(hook).policy_cfg == dict(type='LinearFreezing')
 
 
+FILE = dict(where='file', dtype='float16', max_gb=12.)
+
+
+@pytest.mark.parametrize('store, afa, learndrop', [
+    (None, 'auto', dict(where='ram')),
+    ('auto', dict(when='auto'), dict(where='ram', when='auto')),
+    (FILE, dict(FILE, when='auto'), FILE),
+    (dict(dtype='bfloat16', when='always'), dict(dtype='bfloat16', when='auto'),
+     dict(where='ram', dtype='bfloat16', when='always')),
+])
+def test_settings_of_the_store_stay_in_the_rows_that_store(store, afa, learndrop):
+    cfg = small_config()
+    cfg.custom_hooks[0].store = store
+    found = {name: hook_of(row).get('store', 'none')
+             for name, row in rows_of(cfg, 'afa', 'afa+store', 'learndrop').items()}
+    assert found == {'base': 'none', 'afa': 'none', 'afa+store': afa, 'learndrop': learndrop,
+                     'frozen': 'none', "base in afa's time": 'none',
+                     "base in afa+store's time": 'none'}
+    assert cfg.custom_hooks[0].store == store
+
+
+def test_freezeout_takes_the_constructor_by_its_scope_too():
+    cfg = small_config()
+    cfg.optim_wrapper.constructor = 'mmdet.LayerGroupsConstructor'
+    assert hook_of(rows_of(cfg, 'freezeout')['freezeout'])['policy']['type'] == 'FreezeOut'
+
+
 def test_which_rows_there_are():
     jittered = small_config(model=dict(type='jittered'))
     rows = make_rows(small_config(), ['afa', 'base', 'afa+store'], 3, jittered)
@@ -124,7 +152,14 @@ def test_which_rows_there_are():
     (dict(optim_wrapper=dict(type='ApexOptimWrapper')), ['afa'], "'ApexOptimWrapper' has no"),
     (dict(optim_wrapper=dict(type='OptimWrapper')), ['freezeout'], 'LayerGroupsConstructor'),
     (dict(param_scheduler=dict(type='LinearLR', end=3)), ['freezeout'], 'by_epoch=False and end'),
-    (dict(train_cfg=dict(max_iters=9)), ['learndrop'], 'train_cfg.max_epochs is missing'),
+    (dict(train_cfg=dict(type='ExactIterBasedTrainLoop', max_iters=9)), ['lfa'],
+     'train_cfg.type is ExactIterBasedTrainLoop'),
+    (dict(train_cfg=dict(by_epoch=True, max_epochs=6)), ['lfa'], 'to ExactEpochBasedTrainLoop'),
+    (dict(train_cfg=dict(type='mmdet.ExactEpochBasedTrainLoop', max_epochs=6, val_begin=7)),
+     ['lfa'], 'train_cfg.val_begin is 7, behind the last of 6 epochs'),
+    (dict(val_dataloader=None), ['lfa'], 'val_dataloader is missing'),
+    (dict(compile=True), ['lfa'], 'compile of MMEngine'),
+    (dict(activation_checkpointing=['backbone']), ['base'], 'activation_checkpointing of MMEng'),
 ])
 def test_wrong_input_is_named(settings, policies, words):
     with pytest.raises(ValueError) as error:
@@ -137,6 +172,13 @@ def test_rows_of_different_lengths_are_refused():
         make_rows(small_config(), ['lfa'], 3, with_epochs(small_config(), 4))
 
 
+def test_a_jittered_row_that_is_never_done_is_refused():
+    with pytest.raises(ValueError, match='val_dataloader is missing'):
+        make_rows(small_config(), ['lfa'], 3, small_config(val_dataloader=None))
+    # Nothing is frozen in it.
+    make_rows(small_config(), ['lfa'], 3, small_config(compile=True))
+
+
 @pytest.mark.parametrize('name', ['afa+store', 'learndrop'])
 def test_what_cannot_be_stored_is_refused(name):
     def loader(*kinds):
@@ -144,13 +186,34 @@ def test_what_cannot_be_stored_is_refused(name):
         return dict(dataset=dict(type='ClassBalancedDataset', dataset=inner))
 
     cfg = small_config(train_dataloader=loader('LoadImageFromFile', 'RandomResize', 'RandomFlip'))
-    with pytest.raises(ValueError, match=f'^{name.replace("+", ".")} .*RandomResize.*ReplayableVi'):
+    with pytest.raises(ValueError, match=f'^{re.escape(name)}: .*RandomResize.*ReplayableVi'):
         make_rows(cfg, ['base', name], 3)
     make_rows(cfg, ['base', 'lfa', 'afa'], 3)
     views = 'LoadImageUnlessStored', 'ReplayableViews', 'PackDetInputs'
     make_rows(small_config(train_dataloader=loader(*views)), [name], 3)
     with pytest.raises(ValueError, match='RandomFlip'):
         make_rows(small_config(train_dataloader=loader(*views, 'RandomFlip')), [name], 3)
+
+
+@pytest.mark.parametrize('settings, kind', [
+    (dict(model=dict(data_preprocessor=dict(
+        batch_augments=[dict(type='BatchFixedSizePad'), dict(type='mmdet.BatchResize')]))),
+     'BatchResize'),
+    (dict(data_preprocessor=dict(batch_augments=dict(augments=[dict(type='Mixup')]))), 'Mixup'),
+    (dict(model=dict(train_cfg=dict(augments=dict(type='CutMix')))), 'CutMix'),
+    (dict(custom_hooks=[dict(type='mmdet.PipelineSwitchHook')]), 'PipelineSwitchHook'),
+    (dict(custom_hooks=[dict(type='SwitchRecipeHook')]), 'SwitchRecipeHook'),
+])
+def test_batches_and_pipelines_that_change_cannot_be_stored(settings, kind):
+    cfg = small_config(**settings)
+    with pytest.raises(ValueError, match=rf'^afa\+store and learndrop: .* but {kind}\b.*them out'):
+        make_rows(cfg, ['afa+store', 'learndrop'], 3)
+    make_rows(cfg, ['lfa'], 3)
+
+
+def test_batches_padded_alike_can_be_stored():
+    make_rows(small_config(model=dict(data_preprocessor=dict(
+        batch_augments=[dict(type='BatchFixedSizePad')]))), ['learndrop'], 3)
 
 
 # --------------------------------------------------------------------------------------------------

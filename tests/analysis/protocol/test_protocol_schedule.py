@@ -58,6 +58,20 @@ def test_one_scheduler_without_a_list_and_none():
     assert with_epochs(Config(dict(train_cfg=dict(max_epochs=4))), 2).train_cfg.max_epochs == 2
 
 
+@pytest.mark.parametrize('begin, epochs, expected', [
+    (20, 26, 20), (20, 24, 20), (20, 13, 13), (30, 26, 26), (1, 1, 1)])
+def test_the_last_epoch_is_validated(begin, epochs, expected):
+    cfg = small_config(train_cfg=dict(max_epochs=26, val_begin=begin))
+    assert with_epochs(cfg, epochs).train_cfg == dict(max_epochs=epochs, val_begin=expected)
+    assert cfg.train_cfg.val_begin == begin
+    assert 'val_begin' not in with_epochs(small_config(), 3).train_cfg
+
+
+def test_without_epochs():
+    with pytest.raises(ValueError, match='train_cfg.max_epochs is missing'):
+        with_epochs(small_config(train_cfg=dict(max_iters=9)), 3)
+
+
 @pytest.mark.parametrize('kind', ['ExponentialLR', 'ReduceOnPlateauLR'])
 def test_what_cannot_be_compressed(kind):
     cfg = config(6, dict(type=kind, gamma=.9))

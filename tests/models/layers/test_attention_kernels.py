@@ -3,6 +3,7 @@ from contextlib import nullcontext
 
 import pytest
 import torch
+import torch.nn.functional as F
 import torch.utils.checkpoint as cp
 
 from mmfreeze.freezing.cost import count_flops
@@ -39,13 +40,31 @@ def with_gradients(kernel, inputs):
 
 
 @pytest.mark.parametrize('kernel', KERNELS)
-@pytest.mark.parametrize('case', CASES, ids=str)
+@pytest.mark.parametrize('case', [*CASES, (0, 2, 3, 3, 4, 10**6), (2, 1, 1, 1, 4, 1)], ids=str)
 def test_every_kernel_is_the_formula(monkeypatch, kernel, case):
     monkeypatch.setattr(chunked, 'CHUNK', case[-1])
     inputs = arguments(*case[:-1])
     for ours, theirs in zip(with_gradients(KERNELS[kernel], inputs),
                             with_gradients(written_down, inputs)):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
+@pytest.mark.parametrize('H, W, channels', [(4, 3, 8), (5, 6, 20), (3, 2, 3), (4, 4, 8)])
+def test_folded_heads_are_as_wide_as_fused_kernels_take_them(monkeypatch, H, W, channels, dtype):
+    widths, attend = [], F.scaled_dot_product_attention
+
+    def watch(*inputs, **kwargs):
+        widths.append({tensor.shape[-1] for tensor in inputs})
+        return attend(*inputs, **kwargs)
+
+    inputs = arguments(2, 2, H, W, channels, dtype=dtype)
+    expected = with_gradients(KERNELS['bias'], inputs)
+    monkeypatch.setattr(F, 'scaled_dot_product_attention', watch)
+    for ours, theirs in zip(with_gradients(KERNELS['folded'], inputs), expected):
+        torch.testing.assert_close(ours, theirs)
+    (width, ), = widths
+    assert width % 8 == 0 and 0 <= width - channels - H - W < 8
 
 
 @pytest.mark.parametrize('case', CASES[1:], ids=str)
