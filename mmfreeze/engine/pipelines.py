@@ -18,6 +18,10 @@ VIEWS, LOADING = ReplayableViews.__name__, LoadImageUnlessStored.__name__
 BARE = frozenset((VIEWS, LOADING, 'LoadAnnotations', 'PackDetInputs'))
 # Hooks of mmdet that draw the images of a training batch.
 LOOKING = frozenset(('TrainAugmentDetVisualizationHook',))
+# Hooks that exchange the pipeline.
+SWITCHING = frozenset(('PipelineSwitchHook', 'SwitchRecipeHook'))
+# Augmentations of batches that draw nothing.
+FIXED_AUGMENTS = frozenset(('BatchFixedSizePad',))
 
 
 def num_views(dataset_cfg: Any) -> int:
@@ -89,10 +93,10 @@ def require_replayable(runner: Runner, dataset_cfg: Any, preprocessor: nn.Module
     augments = getattr(preprocessor, 'batch_augments', None)
     if augments is not None:
         for augment in augments if isinstance(augments, nn.ModuleList) else [augments]:
-            if type(augment).__name__ != 'BatchFixedSizePad':
+            if type(augment).__name__ not in FIXED_AUGMENTS:
                 _refuse('model.data_preprocessor.batch_augments', type(augment).__name__)
     for hook in runner.hooks:
-        if type(hook).__name__ in ('PipelineSwitchHook', 'SwitchRecipeHook'):
+        if type(hook).__name__ in SWITCHING:
             _refuse('custom_hooks', type(hook).__name__)
 
 

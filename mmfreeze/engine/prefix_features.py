@@ -161,12 +161,13 @@ class PrefixFeatures:
     def fingerprint(self, chain: Sequence[int]) -> str:
         """A digest of all that the features of a chain follow from."""
         dataset = self._loader.dataset
+        info = getattr(dataset, 'get_data_info', None)
         annotations = Path(getattr(dataset, 'ann_file', None) or '/nowhere')
         stat = annotations.stat() if annotations.is_file() else None
         digest = hashlib.sha256(repr((
             chain, self._share, self._settings, stat and (stat.st_size, stat.st_mtime_ns),
             # Data sets within others have annotations of their own.
-            [str(dataset.get_data_info(i).get('img_path')) for i in self._share])).encode())
+            [info(i).get('img_path') for i in self._share] if info else None)).encode())
         names = [name for layer in self._stack.names[:chain[-1]] for name in layer]
         values = {name: value for name, value in self._model.state_dict().items()
                   if is_part_of(name, names)}

@@ -106,12 +106,10 @@ class StoredPrefix:
                                self.max_bytes)
         self._ahead = ReadAhead()
         loop.at_exit.callback(self._ahead.close)
-        middle = max(1, len(stack) // 2)
-        features, self._batch_seconds = self._features.try_out([middle])
+        features, self._batch_seconds = self._features.try_out([max(1, len(stack) // 2)])
         if self.when == 'auto' and self._costs is None:
-            self._costs = measure_costs(
-                runner, stack, self._features, features, self.dtype, self._room.folder,
-                counts_loading=self._skips_images)
+            self._costs = measure_costs(runner, stack, self._features, features, self.dtype,
+                                        self._room.folder, counts_loading=self._skips_images)
             runner.logger.info(
                 f'store: {self._costs.describe(self._features.passes_left(runner.iter))}')
 

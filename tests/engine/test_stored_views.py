@@ -17,7 +17,6 @@ from store_runs import ConvNet, vit
 from view_runs import Compare, Pictures, build, options, run
 
 from mmfreeze.datasets.transforms import LoadImageUnlessStored
-from mmfreeze.engine.store_costs import StoreCosts
 from mmfreeze.freezing import FeatureStore, SchedulePolicy
 
 LFA = dict(type='LinearFreezing')
@@ -218,61 +217,6 @@ def test_a_full_disk_ends_in_plain_freezing(tmp_path, monkeypatch):
     assert sum('No space left' in line and 'run forward' in line for line in warnings) == 3
 
 
-class TestAuto:
-    """Of storing where it pays."""
-
-    def costs(self, **changes):
-        return StoreCosts(**dict(dict(load=0., forward=[1., 1., 1., 1.], write=.5, read=.25,
-                                      views=1), **changes))
-
-    def test_costs_of_what_is_left(self):
-        # Four passes through three layers; or computed and written once, and read four times.
-        assert self.costs().seconds(3, passes=4) == (12., 3. + .5 + 4 * .25)
-        # Of two views five passes show 2 (1 - 1/32) on average.
-        assert self.costs(views=2, load=2.).seconds(1, passes=5) == pytest.approx(
-            (5 * 3., 2 * (1 - 1 / 32) * 3.5 + 5 * .25))
-        # What is stored behind layer 1 is read in either case.
-        assert self.costs().seconds(3, passes=4, stored=1) == (
-            4 * 2.25, 2.25 + .5 + 4 * .25)
-
-    @pytest.mark.parametrize('passes, changes, expected', [
-        (10, {}, 1), (2, {}, 2), (1, {}, None), (10, dict(read=2.5), 3),
-        (10, dict(read=9.), None), (3, dict(views=4), 3), (2, dict(views=8, write=3.), None)])
-    def test_break_even(self, passes, changes, expected):
-        assert self.costs(**changes).break_even(passes) == expected
-
-    @pytest.mark.parametrize('read, stores', [(1e-9, True), (1e9, False)])
-    def test_what_is_measured_decides(self, tmp_path, monkeypatch, read, stores):
-        monkeypatch.setattr('mmfreeze.engine.store_costs.measure_store',
-                            lambda *_: (1e-9, read))
-        plain = run(tmp_path / 'plain', policy=LFA, **options(tmp_path / 'images'))
-        build.count += 1
-        runner = build(tmp_path / 'run', policy=LFA, store='auto', **options(tmp_path / 'images'))
-        lines = []
-        runner.logger.info = lambda line, *_: lines.append(str(line))
-        runner.train()
-        assert same(runner.model.state_dict(), plain[0])
-        record = next(hook for hook in runner.hooks if hasattr(hook, 'timeline')).timeline
-        assert bool(record.fills) == stores
-        said = [line for line in lines if 'storing pays' in line or 'it would' in line]
-        assert ('never' in said[0]) != stores and 'passes left' in said[0]
-        assert ('not pay' in said[1]) != stores
-
-    def test_measured_at_the_start_and_kept_in_checkpoints(self, tmp_path):
-        given = dict(policy=LFA, store='auto')
-        run(tmp_path / 'run', epochs=2, **given, **options(tmp_path / 'images'))
-        state = torch.load(tmp_path / 'run' / 'epoch_2.pth', weights_only=False)
-        costs = StoreCosts(**state['mmfreeze']['store']['costs'])
-        assert len(costs.forward) == 4 and min(costs.forward) > 0
-        assert costs.load > 0 and costs.write > 0 and costs.read > 0 and costs.views == 4
-        build.count += 1
-        runner = build(tmp_path / 'run', epochs=3, resume=True, **given,
-                       **options(tmp_path / 'images'))
-        runner.train()
-        hook = next(hook for hook in runner.hooks if hasattr(hook, 'store'))
-        assert hook.store._costs == costs
-
-
 def test_a_batch_that_came_without_images_gets_them_when_the_store_is_gone(tmp_path, monkeypatch):
     """In an iteration loop with workers, batches are on their way when a boundary moves."""
     def given():
@@ -299,14 +243,6 @@ def test_a_batch_that_came_without_images_gets_them_when_the_store_is_gone(tmp_p
     assert watch.called[-1] == {0, 1, 2, 3}
 
 
-def test_what_cannot_be_replayed_is_refused_with_what_to_use(tmp_path):
-    given = options(tmp_path / 'images')
-    given['dataset']['pipeline'].insert(2, dict(type='PhotoMetricDistortion'))
-    build.count += 1
-    with pytest.raises(ValueError, match='PhotoMetricDistortion may show .* use ReplayableViews'):
-        build(tmp_path / 'run', policy=LFA, store={}, **given).train()
-
-
 def test_views_within_another_transform_are_drawn_by_it(tmp_path):
     """And a pipeline may hold any callable; without a store neither is our business."""
     seen = []
@@ -330,25 +266,3 @@ def test_images_of_unknown_size_are_read(tmp_path, monkeypatch):
     compare = Compare()
     run(tmp_path / 'run', policy=LFA, store={}, also=compare, **options(tmp_path / 'images'))
     assert compare.compared and compare.bare
-
-
-def test_auto_without_room_to_measure_trains_on(tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(errno.ENOSPC, 'No space left on device')
-
-    def given():
-        return dict(policy=LFA, **options(tmp_path / 'images'))
-
-    plain = run(tmp_path / 'plain', **given())
-    monkeypatch.setattr(os, 'posix_fallocate', full)
-    stored = run(tmp_path / 'run', store=dict(when='auto', where='file'), **given())
-    assert same(stored[0], plain[0])
-
-
-def test_data_sets_with_different_numbers_of_views_are_refused(tmp_path):
-    one, two = (options(tmp_path / 'images', views=views)['dataset'] for views in (1, 2))
-    given = options(tmp_path / 'images')
-    given['dataset'] = dict(type='ConcatDataset', datasets=[one, two])
-    build.count += 1
-    with pytest.raises(ValueError, match='same num_views, but they have 1, 2'):
-        build(tmp_path / 'run', policy=LFA, **given).train()

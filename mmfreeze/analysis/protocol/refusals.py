@@ -3,7 +3,7 @@ from typing import List, Optional
 
 from mmengine.config import Config
 
-from mmfreeze.engine.pipelines import drawing_transform
+from mmfreeze.engine.pipelines import FIXED_AUGMENTS, SWITCHING, drawing_transform
 from mmfreeze.utils.configs import class_name
 
 from .schedule import num_epochs
@@ -11,8 +11,6 @@ from .schedule import num_epochs
 LOOP = 'ExactEpochBasedTrainLoop'
 # Settings of MMEngine that do not go with freezing, and what ViTDetBackbone has instead.
 INSTEAD = dict(activation_checkpointing='with_cp=True', compile='compile_blocks=True')
-# Hooks that exchange the training pipeline.
-SWITCHES = ('PipelineSwitchHook', 'SwitchRecipeHook')
 
 
 def require_recorded(cfg: Config) -> None:
@@ -72,10 +70,10 @@ def _drawing(cfg: Config) -> Optional[str]:
     if transform is not None:
         return f'{transform} in the training pipeline'
     for kind in _batch_augments(cfg):
-        if kind != 'BatchFixedSizePad':
+        if kind not in FIXED_AUGMENTS:
             return f'{kind}, an augmentation of batches,'
     for hook in cfg.get('custom_hooks') or []:
-        if class_name(hook['type']) in SWITCHES:
+        if class_name(hook['type']) in SWITCHING:
             return f'{class_name(hook["type"])} in custom_hooks'
     return None
 
