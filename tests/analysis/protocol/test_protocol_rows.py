@@ -212,8 +212,9 @@ def test_batches_and_pipelines_that_change_cannot_be_stored(settings, kind):
 
 
 def test_batches_padded_alike_can_be_stored():
-    make_rows(small_config(model=dict(data_preprocessor=dict(
+    rows = make_rows(small_config(model=dict(data_preprocessor=dict(
         batch_augments=[dict(type='BatchFixedSizePad')]))), ['learndrop'], 3)
+    assert 'learndrop' in [row.name for row in rows]
 
 
 # --------------------------------------------------------------------------------------------------

@@ -86,10 +86,12 @@ def test_operators_are_what_torch_expects(monkeypatch):
     """Fake tensors, autograd registration, compiled with fixed and changing sizes."""
     monkeypatch.setattr(chunked, 'CHUNK', 50)
     inputs = arguments(1, 2, 3, 4, 3)
-    torch.library.opcheck(chunked.chunked_attention, inputs)
+    found = torch.library.opcheck(chunked.chunked_attention, inputs)
+    assert set(found.values()) == {'SUCCESS'}
     inputs = [tensor.detach() for tensor in (inputs[0], *inputs)]
-    torch.library.opcheck(chunked._chunked_attention_backward, inputs,
-                          test_utils=('test_schema', 'test_faketensor'))
+    found = torch.library.opcheck(chunked._chunked_attention_backward, inputs,
+                                  test_utils=('test_schema', 'test_faketensor'))
+    assert set(found.values()) == {'SUCCESS'}
 
 
 def test_the_same_bits_every_time(monkeypatch):
