@@ -48,7 +48,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--images', type=int, default=256, metavar='N',
                         help='how many images of the validation set at most (default: 256)')
     parser.add_argument('--batch', type=int, default=32, metavar='N',
-                        help='images of a minibatch, which pass the backbone together '
+                        help='about how many of them pass the backbone together, as a minibatch '
                         '(default: 32)')
     parser.add_argument('--threshold', type=float, default=.9, metavar='CKA',
                         help='from which a layer counts as settled (default: 0.9)')
@@ -95,13 +95,12 @@ def compare(cfg: Config, args: argparse.Namespace) -> Similarity:
     loader = minibatches(cfg, args.images, args.batch)
     cka = compare_layers(model.to(get_device()), stack, checkpoints, loader,
                          lambda line: print(line, flush=True))
-    size = len(loader.batch_sampler[0])
     return Similarity(
         layers=layers, files=[checkpoint.path.name for checkpoint in checkpoints], unit=unit,
         times=[getattr(checkpoint, unit) for checkpoint in checkpoints],
         cka=[[None if value != value else value for value in row] for row in cka.tolist()],
-        threshold=args.threshold, images=size * len(loader.batch_sampler), minibatch=size,
-        freezing=freezing)
+        threshold=args.threshold, images=sum(map(len, loader.batch_sampler)),
+        minibatches=len(loader.batch_sampler), freezing=freezing)
 
 
 def main() -> None:

@@ -23,8 +23,8 @@ def minibatches(cfg: Config, images: int, size: int) -> DataLoader:
 
     Args:
         cfg (Config): With ``val_dataloader``.
-        images (int): How many at most; what does not fill a minibatch is left out.
-        size (int): Of a minibatch; that of the data set, if it is smaller.
+        images (int): How many at most.
+        size (int): Of a minibatch, about: all are equally large, but for one image.
 
     Returns:
         DataLoader: Of minibatches as validation sees them.
@@ -39,10 +39,10 @@ def minibatches(cfg: Config, images: int, size: int) -> DataLoader:
         raise ValueError(f'val_dataloader.dataset holds {len(dataset)} images, and CKA needs at '
                          f'least {FEWEST_IMAGES}')
     order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0)).tolist()
-    images = min(images, len(order))
-    size = min(size, images)
+    drawn = order[:images]
+    parts = min(-(-len(drawn) // size), len(drawn) // FEWEST_IMAGES)
     return DataLoader(
-        dataset, batch_sampler=[order[i:i + size] for i in range(0, images - size + 1, size)],
+        dataset, batch_sampler=[drawn[part::parts] for part in range(parts)],
         num_workers=cfg.val_dataloader.get('num_workers', 0), collate_fn=pseudo_collate)
 
 

@@ -4,6 +4,7 @@ from typing import Union
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from .similarity import Similarity
 
@@ -30,7 +31,8 @@ def plot_similarity(similarity: Similarity, path: Union[str, Path]) -> None:
     settled = [similarity.settled(layer) for layer in range(layers)]
     edges = [np.nan if index is None else index - .5 for index in settled]
     axes.stairs(edges, np.arange(layers + 1) - .5, orientation='horizontal', baseline=None,
-                color='white', linewidth=2,
+                color='black', linewidth=1.6, path_effects=[withStroke(linewidth=3.6,
+                                                                       foreground='white')],
                 label=f'settled: at or above {similarity.threshold:g} from here on')
     freezing = similarity.freezing
     if freezing is not None and any(after is not None for after in freezing.after):
@@ -45,6 +47,5 @@ def plot_similarity(similarity: Similarity, path: Union[str, Path]) -> None:
     axes.set_yticks(range(0, layers, -(-layers // MOST_LABELS)))
     axes.set_xlabel(similarity.unit)
     axes.set_ylabel('layer (0 = input)')
-    figure.legend(loc='outside lower center', ncols=1, frameon=True, facecolor='#b0b0b0',
-                  fontsize=8)
+    figure.legend(loc='outside lower center', frameon=False, fontsize=8)
     figure.savefig(path, dpi=130)

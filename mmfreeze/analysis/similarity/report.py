@@ -16,9 +16,10 @@ def similarity_report(title: str, similarity: Similarity) -> str:
     """
     text = [title, '',
             f'Linear CKA of each layer to the final model, {similarity.files[-1]}, by '
-            f'{similarity.unit}; {similarity.images} images in minibatches of '
-            f'{similarity.minibatch}. Settled: the first of these {similarity.unit}s from which on '
-            f'CKA stays at or above {similarity.threshold:g}.', '',
+            f'{similarity.unit}; {similarity.images} images in '
+            f'{similarity.minibatches} minibatches. Settled: the first of these '
+            f'{similarity.unit}s from which on CKA stays at or above '
+            f'{similarity.threshold:g}.', '',
             similarity_table(similarity)]
     if any(value is None for row in similarity.cka for value in row):
         text += ['', '-: the layer gives the same for all images, so that it has no CKA.']
@@ -92,6 +93,8 @@ def _value_then(similarity: Similarity, after: int, index: Optional[int],
                 value: Optional[float]) -> str:
     if index is None:
         return 'no checkpoint is that early'
+    if index == len(similarity.times) - 1:
+        return 'that is not before the final model, to which it is compared'
     if value is None:
         return f'it has no CKA in {similarity.files[index]}'
     time, file = similarity.times[index], similarity.files[index]

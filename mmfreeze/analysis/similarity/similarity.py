@@ -59,7 +59,7 @@ class Similarity:
             layer gives the same for all images.
         threshold (float): From which CKA on a layer counts as settled.
         images (int): Number of images.
-        minibatch (int): Of which so many were compared at a time.
+        minibatches (int): In how many parts they were compared.
         freezing (Freezing, optional): The run whose freezing is judged.
     """
     layers: List[List[str]]
@@ -69,7 +69,7 @@ class Similarity:
     cka: List[List[Optional[float]]]
     threshold: float
     images: int
-    minibatch: int
+    minibatches: int
     freezing: Optional[Freezing] = None
 
     def settled(self, layer: int) -> Optional[int]:

@@ -87,7 +87,8 @@ def test_many_layers_at_once(related):
 
 
 def test_features_that_are_the_same_for_all_images_have_no_cka():
-    x, constant = torch.randn(5, 3), torch.full((5, 3), .1)
+    x = torch.randn(7, 3)
+    constant = torch.rand(50, dtype=torch.float64).expand(7, 50)
     assert cka((x, constant)).isnan() and cka((constant, constant)).isnan()
 
 

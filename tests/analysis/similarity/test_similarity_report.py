@@ -18,7 +18,7 @@ def similarity():
     return Similarity(
         layers=LAYERS, files=['e1.pth', 'e2.pth', 'e5.pth', 'e9.pth'], unit='epoch',
         times=[1, 2, 5, 9], cka=[[.9, .95, .99, 1.], [.92, .7, .93, 1.], [None] * 4],
-        threshold=.9, images=32, minibatch=16)
+        threshold=.9, images=32, minibatches=2)
 
 
 def judged(own=False):
@@ -56,11 +56,13 @@ def test_freezing_of_another_run_is_judged(similarity):
 
 
 def test_judged_at_the_very_checkpoint_and_before_all_of_them(similarity):
-    freezing = Freezing('run', 'StaticFreezing', [0, 5, None], own=False)
+    freezing = Freezing('run', 'StaticFreezing', [0, 5, 20], own=False)
     lines = judgement(replace(similarity, freezing=freezing))
     assert lines[2] == '- layer 0 froze after epoch 0; no checkpoint is that early'
     assert lines[3].endswith('its CKA to the final model was 0.930 then (e5.pth)')
-    assert lines[-1].startswith('None of the 2 layers that froze is known')
+    assert lines[4].endswith('after epoch 20; that is not before the final model, to which it is '
+                             'compared')
+    assert lines[-1].startswith('None of the 3 layers that froze is known')
 
 
 def test_own_freezing_is_no_evidence(similarity):
@@ -79,7 +81,7 @@ def test_records_of_other_layers_are_refused():
 
 def test_report_says_what_a_dash_means(similarity):
     text = similarity_report('model.py', similarity)
-    assert text.startswith('model.py\n') and '32 images in minibatches of 16' in text
+    assert text.startswith('model.py\n') and '32 images in 2 minibatches' in text
     assert 'no CKA' in text
     assert 'no CKA' not in similarity_report('', replace(similarity, cka=[[1.] * 4] * 3))
 
