@@ -3,6 +3,8 @@ from typing import List, Optional
 
 from .similarity import Similarity
 
+_ELSEWHERE = '--freezing judges another run, such as one that froze'
+
 
 def similarity_report(title: str, similarity: Similarity) -> str:
     """All that was found, as markdown.
@@ -17,7 +19,7 @@ def similarity_report(title: str, similarity: Similarity) -> str:
     text = [title, '',
             f'Linear CKA of each layer to the final model, {similarity.files[-1]}, by '
             f'{similarity.unit}; {similarity.images} images in '
-            f'{similarity.minibatches} minibatches. Settled: the first of these '
+            f'{similarity.minibatches} minibatch{"es" * (similarity.minibatches > 1)}. Settled: the first of these '
             f'{similarity.unit}s from which on CKA stays at or above '
             f'{similarity.threshold:g}.', '',
             similarity_table(similarity)]
@@ -60,8 +62,7 @@ def judgement(similarity: Similarity) -> List[str]:
     """
     freezing = similarity.freezing
     if freezing is None:
-        return ['The final checkpoint has no record of freezing; --freezing judges that of another '
-                'run.']
+        return [f'The final checkpoint has no record of freezing; {_ELSEWHERE}.']
     of = f'{freezing.run} ({freezing.policy})'
     lines, below = [], []
     for layer, after in enumerate(freezing.after):
@@ -74,7 +75,7 @@ def judgement(similarity: Similarity) -> List[str]:
         if value is not None and value < similarity.threshold:
             below.append(layer)
     if not lines:
-        return [f'{of} froze none of these layers.']
+        return [f'{of} froze none of these layers' + (f'; {_ELSEWHERE}.' if freezing.own else '.')]
     if freezing.own:
         verdict = ('A layer that is frozen with all those before it computes what it computes in '
                    'the final model, so that its CKA is 1 from then on, whatever freezing did to '

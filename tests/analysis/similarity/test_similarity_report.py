@@ -67,10 +67,15 @@ def test_judged_at_the_very_checkpoint_and_before_all_of_them(similarity):
 
 def test_own_freezing_is_no_evidence(similarity):
     assert 'its CKA is 1 from then on' in judgement(replace(similarity, freezing=judged(True)))[-1]
-    never = Freezing('base', 'NoFreezing', [None] * 3, own=True)
+
+
+def test_nothing_to_judge(similarity):
+    never = Freezing('base', 'NoFreezing', [None] * 3, own=False)
     assert judgement(replace(similarity, freezing=never)) == [
         'base (NoFreezing) froze none of these layers.']
-    assert '--freezing' in judgement(similarity)[0]
+    never = replace(never, own=True)
+    assert '--freezing judges another' in judgement(replace(similarity, freezing=never))[0]
+    assert 'no record of freezing; --freezing judges another' in judgement(similarity)[0]
 
 
 def test_records_of_other_layers_are_refused():
