@@ -73,8 +73,8 @@ def test_another_run_is_judged(run_tool, run):
     Path('lfa').mkdir()
     timeline = dict(record((1, 1), (5, 3)), policy=dict(type='LinearFreezing'), layers=LAYERS)
     Path('lfa/freezing_timeline.json').write_text(json.dumps(timeline))
-    result = run_tool(TOOL, TOY, '--checkpoints', 'epoch_2.pth', 'epoch_10.pth', '--freezing', 'lfa',
-                      '--threshold', 1, '--out', 'there', *OPTIONS)
+    result = run_tool(TOOL, TOY, '--checkpoints', 'epoch_2.pth', 'epoch_10.pth', '--freezing',
+                      'lfa', '--threshold', 1, '--out', 'there', *OPTIONS)
     assert result.code == 0, result.err
     assert '- layer 0 froze after epoch 1; no checkpoint is that early' in result.out
     assert '2 of the 3 layers that froze had not reached 1 by then: 1, 2.' in result.out

@@ -16,12 +16,12 @@ def similarity_report(title: str, similarity: Similarity) -> str:
     Returns:
         str: How to read it, the table, and the judgement of a run's freezing if there is one.
     """
+    parts = similarity.minibatches
     text = [title, '',
             f'Linear CKA of each layer to the final model, {similarity.files[-1]}, by '
-            f'{similarity.unit}; {similarity.images} images in '
-            f'{similarity.minibatches} minibatch{"es" * (similarity.minibatches > 1)}. Settled: the first of these '
-            f'{similarity.unit}s from which on CKA stays at or above '
-            f'{similarity.threshold:g}.', '',
+            f'{similarity.unit}; {similarity.images} images in {parts} '
+            f'minibatch{"es" * (parts > 1)}. Settled: the first of these {similarity.unit}s from '
+            f'which on CKA stays at or above {similarity.threshold:g}.', '',
             similarity_table(similarity)]
     if any(value is None for row in similarity.cka for value in row):
         text += ['', '-: the layer gives the same for all images, so that it has no CKA.']

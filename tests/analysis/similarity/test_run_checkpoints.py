@@ -25,9 +25,9 @@ def test_sorted_by_time_not_by_name(save):
 
 
 def test_record_of_the_run(save, tmp_path):
-    state = dict(policy=dict(type='LinearFreezing'), layers=[['a'], ['b']], signals={}, timeline=dict(
-        decisions=[dict(iteration=14, epoch=2, num_frozen=1)], epochs=[], validations=[],
-        fills=[]))
+    timeline = dict(decisions=[dict(iteration=14, epoch=2, num_frozen=1)], epochs=[],
+                    validations=[], fills=[])
+    state = dict(policy=dict(type='LinearFreezing'), layers=[['a'], ['b']], timeline=timeline)
     record = read_checkpoints([save(1), save(2, mmfreeze=state)])[-1].record()
     assert record.name == tmp_path.name and record.decisions[0]['num_frozen'] == 1
 
