@@ -2,8 +2,9 @@
 import io
 import pickle
 import zipfile
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Callable, Dict
 
 import numpy as np
 import torch
@@ -39,21 +40,35 @@ def read_weights(path: Path, trust_pickle: bool = False) -> Dict[str, Tensor]:
                '.safetensors': lambda path, _: load_file(path), '.pkl': _read_pickle}
     if path.suffix not in readers:
         raise ValueError(f'expected a file that ends in {", ".join(readers)}')
-    try:
-        content = readers[path.suffix](path, trust_pickle)
-    except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, KeyError,
-            ValueError, SafetensorError, ImportError, AttributeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        if path.suffix in ('.pth', '.pt') and not trust_pickle and isinstance(
-                error, pickle.UnpicklingError):
-            reason = f'it is damaged, or a pickle of more than tensors ({_TRUST})'
-        raise ValueError(f'not readable as {path.suffix}: {reason}') from error
+    content = _read(readers[path.suffix], path, trust_pickle)
     weights = _state_dict(content)
     if not isinstance(weights, dict) or not weights or not all(
             isinstance(value, Tensor) for value in weights.values()):
         raise ValueError(
             'expected tensors by name, at the top or under the key "model" or "state_dict"')
     return weights
+
+
+def read_checkpoint(path: Path) -> Dict[str, Any]:
+    """Reads a checkpoint of MMEngine, without running any code that the file may hold.
+
+    Args:
+        path (Path): The file.
+
+    Returns:
+        dict: ``meta``, ``state_dict`` and what else there is. Tensors stay in the file, of which
+        only those are read that are looked at.
+
+    Raises:
+        ValueError: The file is damaged, holds more than tensors and what MMEngine puts beside
+            them, or is no checkpoint.
+    """
+    content = _read(partial(_read_torch, mmap=zipfile.is_zipfile(path)), path, False,
+                    advice='a pickle can run any code, so it is not read')
+    if not isinstance(content, dict) or not all(
+            isinstance(content.get(key), dict) for key in ('meta', 'state_dict')):
+        raise ValueError('expected a checkpoint of a run, with the keys "meta" and "state_dict"')
+    return content
 
 
 def write_weights(path: Path, weights: Dict[str, Tensor]) -> None:
@@ -81,6 +96,19 @@ def write_weights(path: Path, weights: Dict[str, Tensor]) -> None:
     write_bytes_atomic(path, data)
 
 
+def _read(reader: Callable[[Path, bool], Any], path: Path, trust_pickle: bool,
+          advice: str = _TRUST) -> Any:
+    try:
+        return reader(path, trust_pickle)
+    except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, KeyError,
+            ValueError, SafetensorError, ImportError, AttributeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if path.suffix in ('.pth', '.pt') and not trust_pickle and isinstance(
+                error, pickle.UnpicklingError):
+            reason = f'it is damaged, or a pickle of more than tensors ({advice})'
+        raise ValueError(f'not readable as {path.suffix}: {reason}') from error
+
+
 def _state_dict(content: Any) -> Any:
     for key in ('model', 'state_dict'):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
@@ -92,10 +120,11 @@ def _state_dict(content: Any) -> Any:
     return content
 
 
-def _read_torch(path: Path, trust_pickle: bool) -> Any:
+def _read_torch(path: Path, trust_pickle: bool, mmap: bool = False) -> Any:
     # What mmengine's own checkpoints hold beside tensors; its runner admits the same when it loads.
     with torch.serialization.safe_globals(get_torch_safe_globals()):
-        return torch.load(path, map_location='cpu', weights_only=not trust_pickle)
+        return torch.load(
+            path, map_location='cpu', weights_only=not trust_pickle, mmap=mmap)
 
 
 def _read_npz(path: Path, _: bool) -> Dict[str, Tensor]:

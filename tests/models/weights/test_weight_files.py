@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from mmfreeze.models.backbones import ViTDetBackbone
-from mmfreeze.models.weights import PretrainedViT, read_weights, write_weights
+from mmfreeze.models.weights import (PretrainedViT, read_checkpoint, read_weights,
+                                     write_weights)
 
 
 class Trap:
@@ -45,6 +46,20 @@ def test_checkpoints_with_code_in_them_are_read_on_trust_alone(tmp_path):
         read_weights(path)
     assert not (tmp_path / 'trace').exists()
     assert torch.equal(read_weights(path, trust_pickle=True)['a'], torch.ones(2))
+
+
+def test_checkpoints_of_runs_are_never_trusted(tmp_path):
+    path = tmp_path / 'epoch_1.pth'
+    content = dict(meta=dict(epoch=1), state_dict=dict(a=torch.ones(2)), own=dict(key=[1]))
+    for zipped in (True, False):
+        torch.save(content, path, _use_new_zipfile_serialization=zipped)
+        read = read_checkpoint(path)
+        assert torch.equal(read['state_dict'].pop('a'), torch.ones(2))
+        assert read == dict(meta=dict(epoch=1), state_dict={}, own=dict(key=[1]))
+    torch.save(dict(content, args=Trap(tmp_path / 'trace')), path)
+    with pytest.raises(ValueError, match='more than tensors .*so it is not read') as error:
+        read_checkpoint(path)
+    assert '--trust-pickle' not in str(error.value) and not (tmp_path / 'trace').exists()
 
 
 @pytest.mark.parametrize('content', [b'', b'no pickle', pickle.dumps([1, 2]),
