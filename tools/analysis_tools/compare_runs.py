@@ -1,27 +1,49 @@
-"""Prints runs side by side as a markdown table; speed-ups are against the first one.
+"""Compares runs, finished or not: a markdown table, and with --out curves over wall clock.
 
 Example: python tools/analysis_tools/compare_runs.py work_dirs/vitdet_{base,lfa,afa}_toy
 """
 import argparse
+import json
 import sys
+from pathlib import Path
 
 try:
     import mmfreeze  # noqa: F401, first, for it says what to install where the stack is not whole
 except (ImportError, RuntimeError) as error:
     sys.exit(f'error: {error}')
 
-from mmfreeze.analysis.tables import comparison_table
-from mmfreeze.analysis.timeline import read_timeline
+from mmfreeze.analysis.plots import curves_figure, save_figure
+from mmfreeze.analysis.runs import read_runs
+from mmfreeze.analysis.tables import comparison, comparison_table
 from mmfreeze.utils.cli import one_line_errors
+from mmfreeze.utils.files import write_texts_atomic
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('work_dirs', nargs='+', metavar='WORK_DIR',
+                        help='work dirs of runs; the others are compared with the first one, or '
+                        'seed by seed with those that share its config')
+    parser.add_argument('--out', metavar='DIR',
+                        help='folder for comparison.md, comparison.json and comparison.png '
+                        '(default: none, the table is printed only)')
+    return parser.parse_args()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('work_dirs', nargs='+', metavar='WORK_DIR', help='work dirs of runs')
-    args = parser.parse_args()
+    args = parse_args()
     with one_line_errors():
-        print(comparison_table([read_timeline(work_dir) for work_dir in args.work_dirs]))
+        runs = read_runs(args.work_dirs)
+        result = comparison(runs)
+        table = comparison_table(result)
+        print(table)
+        if args.out is not None:
+            out = Path(args.out)
+            save_figure(curves_figure(runs), out / 'comparison.png')
+            write_texts_atomic({out / 'comparison.md': table + '\n',
+                                out / 'comparison.json': json.dumps(result, indent=1)})
+            print(f'\nwritten: comparison.md, comparison.json and comparison.png in {out}')
 
 
 if __name__ == '__main__':

@@ -11,8 +11,8 @@ try:
 except (ImportError, RuntimeError) as error:
     sys.exit(f'error: {error}')
 
-from mmfreeze.analysis.plots import plot_freezing
-from mmfreeze.analysis.timeline import read_timeline
+from mmfreeze.analysis.plots import freezing_figure, save_figure
+from mmfreeze.analysis.runs import read_runs
 from mmfreeze.utils.cli import one_line_errors
 
 
@@ -24,7 +24,7 @@ def main() -> None:
                         help='picture to write (png, svg, pdf)')
     args = parser.parse_args()
     with one_line_errors():
-        plot_freezing([read_timeline(work_dir) for work_dir in args.work_dirs], args.out)
+        save_figure(freezing_figure(read_runs(args.work_dirs)), args.out)
 
 
 if __name__ == '__main__':

@@ -3,14 +3,11 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from mmfreeze.analysis.tables import DETECTION
+from mmfreeze.analysis.tables import DETECTION, shown_epochs
 from mmfreeze.analysis.timeline import RunRecord
 from mmfreeze.freezing.saving import iteration_flops
 
 from .costs import TrainingCosts
-
-# The published run's epochs, of which the paper prints three.
-PAPER_EPOCHS, PAPER_SHOWN = 65, (1, 31, 61)
 
 
 @dataclass(frozen=True)
@@ -60,11 +57,8 @@ class Figures:
     @property
     def shown_epochs(self) -> Tuple[float, float, float]:
         """Seconds of the epochs 1, 31 and 61 of 65; of others, the first, middle and last one."""
-        if len(self.seconds) == PAPER_EPOCHS:
-            first, middle, last = (epoch - 1 for epoch in PAPER_SHOWN)
-        else:
-            first, middle, last = 0, len(self.seconds) // 2, -1
-        return self.seconds[first], self.seconds[middle], self.seconds[last]
+        first, middle, last = shown_epochs(len(self.seconds))
+        return self.seconds[first - 1], self.seconds[middle - 1], self.seconds[last - 1]
 
     def columns(self, base: 'Figures') -> List[Optional[float]]:
         """The numbers of a table's line.

@@ -6,12 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .figures import Figures
+from mmfreeze.analysis.plots.style import line_style, marker_style, save_figure
 
-# Okabe and Ito's colours, which all kinds of colour vision tell apart, but for yellow, which is
-# too light for lines. Where they run out, the style of the line differs.
-COLOURS = ('#000000', '#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '#e69f00')
-MARKERS = 'osD^vPX*<>h'
+from .figures import Figures
 
 
 def plot_protocol(parts: Sequence[Figures], path: Union[str, Path]) -> None:
@@ -29,9 +26,7 @@ def plot_protocol(parts: Sequence[Figures], path: Union[str, Path]) -> None:
     figure = Figure(figsize=(10.4, 4.4), layout='constrained')
     epochs, quality = figure.subplots(1, 2)
     for number, (row, seeds) in enumerate(rows.items()):
-        style = dict(color=COLOURS[number % len(COLOURS)],
-                     linestyle='-' if number < len(COLOURS) else '--', linewidth=1.2)
-        marker = dict(marker=MARKERS[number % len(MARKERS)], markersize=4)
+        style, marker = line_style(number), marker_style(number)
         handles.append(Line2D([], [], label=row, **style, **marker))
         # Compressed rows may have another number of epochs with each seed.
         length = min(len(part.seconds) for part in seeds)
@@ -47,5 +42,4 @@ def plot_protocol(parts: Sequence[Figures], path: Union[str, Path]) -> None:
     quality.set_ylabel('AP50')
     quality.set_xlim(left=0)
     figure.legend(handles=handles, loc='outside right upper', frameon=False, fontsize=8)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    save_figure(figure, path)

@@ -1,12 +1,13 @@
 """The protocol's results as text."""
-from statistics import mean, stdev
 from typing import Dict, List, Optional, Sequence
 
-from .figures import PAPER_EPOCHS, PAPER_SHOWN, Figures
+from mmfreeze.analysis.markdown import table_head, table_line
+from mmfreeze.analysis.numbers import mean_and_deviation, number, spread
+from mmfreeze.analysis.tables import ENOUGH_SEEDS, PAPER_EPOCHS, PAPER_SHOWN
+
+from .figures import Figures
 from .rows import STORING
 
-# Fewer seeds than this say nothing of whether two trainings are equally good.
-ENOUGH_SEEDS = 3
 # Decimals of the columns of Figures.columns().
 DIGITS = (0, 2, 2, 2, 2, 1, 3, 3, 3, 2, 0, 3)
 
@@ -83,54 +84,34 @@ def _headings(parts: Sequence[Figures]) -> List[str]:
 
 
 def _parts_table(parts: Sequence[Figures], bases: Dict[int, Figures]) -> List[str]:
-    lines = _table_head(['row', 'policy', 'seed'], _headings(parts))
+    lines = table_head(['row', 'policy', 'seed'], _headings(parts))
     for part in parts:
-        cells = [_number(value, digits)
+        cells = [number(value, digits)
                  for value, digits in zip(part.columns(bases[part.seed]), DIGITS)]
-        lines.append(_line([part.row, part.policy, str(part.seed), *cells]))
+        lines.append(table_line([part.row, part.policy, str(part.seed), *cells]))
     return lines
 
 
 def _seeds_table(parts: Sequence[Figures], bases: Dict[int, Figures]) -> List[str]:
     lines = [f'Mean ± standard deviation over {len(bases)} seeds:', '',
-             *_table_head(['row'], _headings(parts))]
+             *table_head(['row'], _headings(parts))]
     for row in dict.fromkeys(part.row for part in parts):
         columns = zip(*(part.columns(bases[part.seed]) for part in parts if part.row == row))
-        lines.append(_line([row, *(_spread(values, digits)
-                                   for values, digits in zip(columns, DIGITS))]))
+        lines.append(table_line([row, *(spread(*mean_and_deviation(values), digits)
+                                        for values, digits in zip(columns, DIGITS))]))
     return lines
 
 
 def _ceilings_table(parts: Sequence[Figures], bases: Dict[int, Figures]) -> List[str]:
     lines = ['What the FLOPs of the run\'s own course of frozen layers would allow, if frozen '
              'layers ran neither forward nor backward:', '',
-             *_table_head(['row', 'seed'], ['speed-up', 'ceiling, filling free', 'reached',
-                                            'ceiling, filling paid', 'reached', 'filling (s)'])]
+             *table_head(['row', 'seed'], ['speed-up', 'ceiling, filling free', 'reached',
+                                           'ceiling, filling paid', 'reached', 'filling (s)'])]
     for part in parts:
         base = bases[part.seed]
         speed_up = base.total / part.total
         free, paid = part.ceilings(base)
-        lines.append(_line([part.row, str(part.seed), f'{speed_up:.2f}', f'{free:.3f}',
-                            f'{speed_up / free:.1%}', f'{paid:.3f}', f'{speed_up / paid:.1%}',
-                            f'{part.fill_seconds:.1f}']))
+        lines.append(table_line([part.row, str(part.seed), f'{speed_up:.2f}', f'{free:.3f}',
+                                 f'{speed_up / free:.1%}', f'{paid:.3f}', f'{speed_up / paid:.1%}',
+                                 f'{part.fill_seconds:.1f}']))
     return lines
-
-
-def _table_head(left: Sequence[str], right: Sequence[str]) -> List[str]:
-    return [_line([*left, *right]), '|' + '---|' * len(left) + '--:|' * len(right)]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f'| {" | ".join(cells)} |'
-
-
-def _number(value: Optional[float], digits: int) -> str:
-    return '-' if value is None else f'{value:.{digits}f}'
-
-
-def _spread(values: Sequence[Optional[float]], digits: int) -> str:
-    if None in values:
-        return '-'
-    if len(set(values)) == 1:
-        return _number(values[0], digits)
-    return f'{mean(values):.{digits}f} ± {stdev(values):.{max(digits, 1)}f}'

@@ -1,6 +1,5 @@
 """Runs the trainings of a protocol, each in a process of its own."""
 import fcntl
-import json
 import os
 import subprocess
 import sys
@@ -10,6 +9,8 @@ from resource import struct_rusage
 from typing import Iterator, Optional, Sequence
 
 import torch
+
+from mmfreeze.analysis.scalars import read_scalars, starts
 
 from .part import Part
 
@@ -106,12 +107,8 @@ def device() -> str:
 
 def logged_memory(work_dir: Path) -> Optional[int]:
     """The peak of the device's memory that a training logged, in bytes; None on a CPU."""
-    peaks = [0]
-    for path in work_dir.glob('*/vis_data/scalars.json'):
-        # A killed process may have left the last line half written.
-        lines = [line for line in path.read_text().splitlines() if line.endswith('}')]
-        peaks += [json.loads(line).get('memory', 0) for line in lines]
-    return max(peaks) * 2**20 or None
+    peaks = [line.get('memory', 0) for start in starts(work_dir) for line in read_scalars(start)]
+    return max(peaks, default=0) * 2**20 or None
 
 
 def _note_memory(part: Part, usage: struct_rusage) -> None:

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 from fake_training import COSTS, fake_protocol
 
+from mmfreeze.analysis.plots.style import COLOURS
 from mmfreeze.analysis.protocol.figures import figures_of
-from mmfreeze.analysis.protocol.picture import COLOURS, plot_protocol
+from mmfreeze.analysis.protocol.picture import plot_protocol
 from mmfreeze.analysis.protocol.report import part_line, protocol_report
 from mmfreeze.analysis.timeline import RunRecord
 from mmfreeze.freezing.saving import predicted_saving
