@@ -66,8 +66,8 @@ def installed(tmp_path_factory):
     site = next((folder / 'venv').glob('lib/python*/site-packages'))
     for name, version in zip(MM_MODULES, ('0.10.7', '2.1.0', '3.3.0')):
         add_distribution(site, name, version)
-    for name in ('defusedxml', 'faster_coco_eval', 'matplotlib', 'numpy', 'pillow', 'safetensors',
-                 'torch', 'torchvision'):
+    for name in ('defusedxml', 'faster_coco_eval', 'jinja2', 'matplotlib', 'numpy', 'pillow',
+                 'safetensors', 'torch', 'torchvision'):
         add_distribution(site, name, '999.0')
 
     tools = folder / 'tools'
