@@ -70,7 +70,7 @@ def report_page(runs: Sequence[Run], images: int = 4, title: Optional[str] = Non
     return page.render(
         title=title or _title(list(firsts)), version=__version__,
         summary=summarise(runs, compared), notes=compared['notes'],
-        tables=_markdown_tables(comparison_table(compared)),
+        tables=markdown_tables(comparison_table(compared)),
         plots=_plots(runs, firsts), samples=samples, score=SCORE, detection_notes=notes,
         settings=_settings(firsts),
         without_config=[name for name, run in firsts.items() if run.config is None],
@@ -83,7 +83,7 @@ def _title(names: Sequence[str]) -> str:
         f' and {names[1]}' if others == 1 else f' and {others} others' if others else '')
 
 
-def _markdown_tables(text: str) -> List[Table]:
+def markdown_tables(text: str) -> List[Table]:
     """The tables of a markdown text, each with the paragraph before it as its caption."""
     tables, caption = [], ''
     for block in (block.splitlines() for block in text.split('\n\n')):
