@@ -139,6 +139,17 @@ def test_every_folder_with_code_is_a_package():
     assert not [folder for folder in folders if not (folder / '__init__.py').exists()]
 
 
+def test_files_that_the_code_reads_are_packaged():
+    """``find_packages`` takes no other files along."""
+    setup = ast.walk(ast.parse((ROOT / 'setup.py').read_text()))
+    data = next(ast.literal_eval(node.value) for node in setup
+                if isinstance(node, ast.keyword) and node.arg == 'package_data')
+    packaged = {file for package, patterns in data.items() for pattern in patterns
+                for file in (ROOT / package.replace('.', '/')).glob(pattern)}
+    assert packaged == {file for file in (ROOT / 'mmfreeze').rglob('*')
+                        if file.is_file() and file.suffix not in ('.py', '.pyc', '.md')}
+
+
 def pins():
     """Returns version by name from the requirement files, each line of which has to be a pin."""
     pinned = {}

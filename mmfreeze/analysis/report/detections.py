@@ -1,6 +1,4 @@
 """What the models of several runs find in the same few images."""
-import base64
-import io
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -10,17 +8,15 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.utils import import_modules_from_strings
-from PIL import Image
 
 from mmfreeze.engine.exact.checkpoints import find_last_whole_checkpoint
 
 from ..annotated_images import annotated_image, annotated_images, evenly_spread
 from ..runs import Run
+from .pictures import image_uri
 
 # What is shown of a model: detections of at least this score.
 SCORE = .5
-# Longest side of the pictures in pixels, which keeps a page of large aerial images small.
-PICTURE_SIDE = 640
 LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'
 
 
@@ -107,7 +103,7 @@ def _ground_truth(run: Run, count: int) -> List[Sample]:
         image, truth = annotated_image(dataset, index)
         objects = truth.gt_instances
         boxes = list(_boxes(objects.bboxes, objects.labels, dataset.metainfo['classes']))
-        samples.append(Sample(truth.img_path, image.shape[1], image.shape[0], _data_uri(image),
+        samples.append(Sample(truth.img_path, image.shape[1], image.shape[0], image_uri(image),
                               [Panel('ground truth', boxes)]))
     return samples
 
@@ -155,15 +151,6 @@ def _boxes(corners: np.ndarray, labels: np.ndarray, classes: Sequence[str],
     for number, ((left, top, right, bottom), label) in enumerate(zip(corners.tolist(), labels)):
         yield Box(left, top, right - left, bottom - top, classes[int(label)],
                   None if scores is None else float(scores[number]))
-
-
-def _data_uri(image: np.ndarray) -> str:
-    """An RGB image (H, W, 3) as JPEG in a data URI."""
-    picture = Image.fromarray(image)
-    picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
-    file = io.BytesIO()
-    picture.save(file, 'JPEG', quality=85)
-    return 'data:image/jpeg;base64,' + base64.b64encode(file.getvalue()).decode()
 
 
 def _brief(error: Exception) -> str:

@@ -1,12 +1,9 @@
 """Puts the page together."""
-import base64
-import io
 import re
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from matplotlib.figure import Figure
 
 from mmfreeze.version import __version__
 
@@ -16,6 +13,7 @@ from ..tables import comparison, comparison_table
 from .config_diff import config_differences
 from .detections import SCORE, sample_detections
 from .environment import merge_environments, read_environment
+from .pictures import figure_uri
 from .summary import summarise
 
 
@@ -98,18 +96,12 @@ def markdown_tables(text: str) -> List[Table]:
 
 
 def _plots(runs: Sequence[Run], firsts: Dict[str, Run]) -> List[Plot]:
-    plots = [Plot(_data_uri(curves_figure(runs)),
+    plots = [Plot(figure_uri(curves_figure(runs)),
                   'All runs over the wall clock of their training, validation apart.')]
-    plots += [Plot(_data_uri(freezing_figure([run])),
+    plots += [Plot(figure_uri(freezing_figure([run])),
                    f'{name}: which layers trained and which were frozen, epoch by epoch.')
               for name, run in firsts.items() if run.record.epochs]
     return plots
-
-
-def _data_uri(figure: Figure) -> str:
-    file = io.BytesIO()
-    figure.savefig(file, format='png', dpi=130)
-    return 'data:image/png;base64,' + base64.b64encode(file.getvalue()).decode()
 
 
 def _settings(firsts: Dict[str, Run]) -> List[Table]:

@@ -49,6 +49,7 @@ class Group:
 
     @property
     def name(self) -> str:
+        """Names of all its runs."""
         return ', '.join(entry['name'] for entry in self.entries)
 
     def course(self) -> str:
