@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 import importlib.util
+import json
 import os
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 
 import mmfreeze  # noqa: F401, first, for the imports below may need its stand-in for mmcv's ops
 from mmdet.visualization import DetLocalVisualizer
+from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,6 +61,36 @@ def run_tool(monkeypatch, capsys):
             code = stop.code or 0
         return Result(code, *capsys.readouterr())
     return run
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    """Returns a function that writes what a run of three layers leaves, and returns its work dir.
+
+    It is given how many layers were frozen in each epoch and the seconds of each; the config (as
+    settings of the run; none is written without them); and the memory logged in each epoch. Epochs
+    have ten iterations, and all of them are validated.
+    """
+    def make(name, policy='NoFreezing', *, frozen, seconds, config=None, memory=(), decisions=(),
+             ap50=.75):
+        work_dir = tmp_path / name
+        log = work_dir / '20260101_000000/vis_data'
+        log.mkdir(parents=True)
+        metrics = {'coco/bbox_mAP': .4, 'coco/bbox_mAP_50': ap50, 'coco/AR@10': .5}
+        (work_dir / 'freezing_timeline.json').write_text(json.dumps(dict(
+            policy=dict(type=policy), layers=[['a'], ['b'], ['c']], decisions=list(decisions),
+            epochs=[dict(epoch=i + 1, num_frozen=n, train_seconds=s)
+                    for i, (n, s) in enumerate(zip(frozen, seconds))],
+            validations=[dict(iteration=10 * epoch, epoch=epoch, metrics=metrics)
+                         for epoch in range(1, len(frozen) + 1)])))
+        if config is not None:
+            hook = dict(type='LayerFreezingHook', policy=dict(type=policy))
+            Config(dict(dict(custom_hooks=[hook], val_cfg=dict(), work_dir=str(work_dir)),
+                        **config)).dump(log / 'config.py')
+        (log / 'scalars.json').write_text(''.join(
+            json.dumps(dict(epoch=i + 1, memory=peak)) + '\n' for i, peak in enumerate(memory)))
+        return work_dir
+    return make
 
 
 @pytest.fixture(autouse=True)

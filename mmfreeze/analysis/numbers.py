@@ -26,8 +26,13 @@ def number(value: Optional[float], digits: int) -> str:
 
 
 def spread(mean: Optional[float], deviation: Optional[float], digits: int) -> str:
-    """A mean with its standard deviation, if there is one; a dash if there is no mean."""
-    return number(mean, digits) + (f' ± {deviation:.{max(digits, 1)}f}' if deviation else '')
+    """A mean with its standard deviation, if there is one; a dash if there is no mean.
+
+    A deviation below 10 has at least one decimal.
+    """
+    if not deviation:
+        return number(mean, digits)
+    return f'{mean:.{digits}f} ± {deviation:.{max(digits, int(deviation < 10))}f}'
 
 
 def decimals(value: Optional[float], figures: int = 3) -> int:

@@ -70,11 +70,9 @@ class Run:
 
     @property
     def progress(self) -> str:
-        """How far it is, in words."""
+        """Recorded epochs, as ``'26'``, or ``'12 of 26'`` if there are to be more."""
         done, planned = len(self.record.epochs), self.planned_epochs
-        if planned is None or done == planned:
-            return f'{done} epochs' + (', not validated' if self.finished is False else '')
-        return f'{done} of {planned} epochs'
+        return f'{done}' if planned in (None, done) else f'{done} of {planned}'
 
 
 def read_run(work_dir: Union[str, Path]) -> Run:
@@ -139,9 +137,20 @@ def labels(runs: Sequence[Run]) -> List[str]:
     return ['/'.join(place[-count:]) for place in places]
 
 
+def require_free(path: Path, runs: Sequence[Run]) -> None:
+    """Checks that writing a file takes nothing from a run.
+
+    Raises:
+        ValueError: It is there already, in the work dir of one of the runs.
+    """
+    if path.exists() and any(path.resolve().is_relative_to(run.path.resolve()) for run in runs):
+        raise ValueError(f'{path} lies in the work dir of a run and is not overwritten: choose '
+                         'another --out, or remove it')
+
+
 def _read_config(work_dir: Path) -> Optional[Config]:
     dumped = [start / 'vis_data/config.py' for start in reversed(starts(work_dir))]
-    dumped += sorted(work_dir.glob('*.py'), key=lambda path: path.stat().st_mtime, reverse=True)
+    dumped += sorted(work_dir.glob('*.py'), key=lambda path: path.lstat().st_mtime, reverse=True)
     for path in filter(Path.is_file, dumped):
         try:
             config = Config.fromfile(path, import_custom_modules=False)

@@ -71,8 +71,8 @@ def comparison(runs: Sequence[Run]) -> Dict[str, Any]:
 
     Every run is compared with the run of the same seed in the group of the first one (see
     :func:`~mmfreeze.analysis.runs.group_runs`); where that group has no such run, with the first
-    one. Where the two have not recorded equally many epochs, or are unfinished, the speed-up is over
-    the first epochs that both have.
+    one. Where the two have not recorded equally many epochs, or are unfinished, the speed-up is
+    over the first epochs that both have.
 
     Args:
         runs (Sequence[Run]): At least one.
@@ -81,14 +81,14 @@ def comparison(runs: Sequence[Run]) -> Dict[str, Any]:
         dict: ``notes``, sentences on what is compared with what; ``runs`` and ``groups``, a dict
         each. A run's has its ``name`` (that tells it apart), ``path``, ``policy``, ``seed``,
         ``layers`` (how many can freeze), ``epochs``, ``planned_epochs``, ``finished``,
-        ``progress`` in words, ``shown_epochs`` (the numbers of the first, middle and last one),
-        ``metrics_epoch``, ``compared_with``, ``speed_up_epochs`` (over how many; None: all), and
-        ``numbers``. A group's has
-        the names of its ``runs``, ``policy``, ``layers``, how many of its runs are ``counted``
-        (unfinished ones are not), ``seeds`` (how many), and ``mean`` and ``std`` (None where there
-        is but one) of their numbers. Numbers are, None where unknown: seconds of the three epochs,
-        of the mean epoch, and in total, validation apart; metrics by their names in tables;
-        ``speed_up``; ``frozen`` layers at the end; ``peak_memory_mib``.
+        ``progress`` (as ``'12 of 26'``), ``shown_epochs`` (which are the first, middle and last
+        one), ``metrics_epoch``, ``compared_with`` (a name), ``speed_up_epochs`` (over how many;
+        None: all), and ``numbers``. A group's has the names of its ``runs``, ``policy``,
+        ``layers``, how many runs are ``counted`` (unfinished ones are not) and of how many
+        ``seeds``, and ``mean`` and ``std`` (None where only one counts) of their numbers. Numbers
+        are, None where unknown: seconds of the three epochs, of the mean epoch, and in total,
+        validation apart; metrics by their names in tables; ``speed_up``; ``frozen`` layers at the
+        end; ``peak_memory_mib``.
 
     Raises:
         ValueError: A run has no epochs, and no config that says how many are to come.
@@ -116,7 +116,7 @@ def comparison_table(comparison: Dict[str, Any]) -> str:
     """
     runs, groups = comparison['runs'], comparison['groups']
     head = _headings(runs)
-    lines = table_head(['run', 'policy', 'seed', 'epochs'], head.values())
+    lines = table_head(['run', 'policy'], ['seed', 'epochs', *head.values()])
     for run in runs:
         cells = {key: _cell(key, run['numbers'][key]) for key in head}
         cells['frozen'] += f' of {run["layers"]}'
@@ -165,25 +165,27 @@ def _run_entry(run: Run, names: Dict[int, str], base: Run, shown: Dict[str, str]
 def _group_entry(runs: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
     # Without a config a run is alone, and whether it is finished not known.
     counted = [run['numbers'] for run in runs if run['finished'] is not False]
+    seeds = {run['seed'] for run in runs if run['finished'] is not False}
     statistics = {key: mean_and_deviation([numbers[key] for numbers in counted])
                   for key in runs[0]['numbers']}
     return dict(
         runs=[run['name'] for run in runs], policy=runs[0]['policy'], layers=runs[0]['layers'],
-        counted=len(counted), seeds=len({run['seed'] for run in runs}),
+        counted=len(counted), seeds=len(seeds),
         mean={key: value for key, (value, _) in statistics.items()},
         std={key: value for key, (_, value) in statistics.items()})
 
 
 def _notes(runs: Sequence[Dict[str, Any]], groups: Sequence[Dict[str, Any]]) -> List[str]:
     bases = list(dict.fromkeys(run['compared_with'] for run in runs))
-    of = bases[0] if len(bases) == 1 else f'the one of {", ".join(bases)} with the same seed'
+    of = bases[0] if len(bases) == 1 else (
+        f'the run of the same seed among {", ".join(bases)} (else {bases[0]})')
     notes = ['Seconds are those of the training iterations, with all that freezing does in them, '
-             f'validation apart. Speed-up: seconds of {of} over those of the run.']
+             f"validation apart. Speed-up: those of {of} by the run's own."]
     for run in runs:
         if run['finished'] is False:
-            seen = ('no metrics yet' if run['metrics_epoch'] is None
-                    else f'metrics are those after epoch {run["metrics_epoch"]}')
-            notes.append(f'{run["name"]} is unfinished ({run["progress"]}): {seen}.')
+            seen = ('it has no metrics yet' if run['metrics_epoch'] is None
+                    else f'its metrics are those after epoch {run["metrics_epoch"]}')
+            notes.append(f'{run["name"]} is not finished ({run["progress"]} epochs): {seen}.')
     unknown = [run['name'] for run in runs if run['finished'] is None]
     if unknown:
         notes.append('Without a config in the work dir it is not known whether these are finished: '
@@ -210,4 +212,6 @@ def _headings(runs: Sequence[Dict[str, Any]]) -> Dict[str, str]:
 
 def _cell(key: str, value: Optional[float], deviation: Optional[float] = None) -> str:
     digits = decimals(value) if key.endswith('_seconds') else DIGITS[key]
+    if key == 'frozen' and deviation:
+        digits += 1
     return spread(value, deviation, digits)

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any, Dict, Sequence
 
 try:
     import mmfreeze  # noqa: F401, first, for it says what to install where the stack is not whole
@@ -13,7 +14,7 @@ except (ImportError, RuntimeError) as error:
     sys.exit(f'error: {error}')
 
 from mmfreeze.analysis.plots import curves_figure, save_figure
-from mmfreeze.analysis.runs import read_runs
+from mmfreeze.analysis.runs import Run, read_runs, require_free
 from mmfreeze.analysis.tables import comparison, comparison_table
 from mmfreeze.utils.cli import one_line_errors
 from mmfreeze.utils.files import write_texts_atomic
@@ -31,6 +32,18 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def write(runs: Sequence[Run], result: Dict[str, Any], table: str, out: Path) -> None:
+    """Writes table, numbers and curves into a folder."""
+    if out.is_file():
+        raise ValueError(f'--out {out} is a file: give a folder')
+    markdown, numbers, curves = (out / f'comparison.{kind}' for kind in ('md', 'json', 'png'))
+    for path in (markdown, numbers, curves):
+        require_free(path, runs)
+    save_figure(curves_figure(runs), curves)
+    write_texts_atomic({markdown: table + '\n', numbers: json.dumps(result, indent=1)})
+    print(f'\nwritten: {markdown.name}, {numbers.name} and {curves.name} in {out}')
+
+
 def main() -> None:
     args = parse_args()
     with one_line_errors():
@@ -39,11 +52,7 @@ def main() -> None:
         table = comparison_table(result)
         print(table)
         if args.out is not None:
-            out = Path(args.out)
-            save_figure(curves_figure(runs), out / 'comparison.png')
-            write_texts_atomic({out / 'comparison.md': table + '\n',
-                                out / 'comparison.json': json.dumps(result, indent=1)})
-            print(f'\nwritten: comparison.md, comparison.json and comparison.png in {out}')
+            write(runs, result, table, Path(args.out))
 
 
 if __name__ == '__main__':

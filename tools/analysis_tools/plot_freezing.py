@@ -1,10 +1,11 @@
-"""Draws which layers were frozen in which epoch of one or more runs.
+"""Draws which layers were frozen when, and what the policy saw before each decision.
 
 Example: python tools/analysis_tools/plot_freezing.py work_dirs/vitdet_{base,lfa,afa}_toy \\
     --out freezing.png
 """
 import argparse
 import sys
+from pathlib import Path
 
 try:
     import mmfreeze  # noqa: F401, first, for it says what to install where the stack is not whole
@@ -12,7 +13,7 @@ except (ImportError, RuntimeError) as error:
     sys.exit(f'error: {error}')
 
 from mmfreeze.analysis.plots import freezing_figure, save_figure
-from mmfreeze.analysis.runs import read_runs
+from mmfreeze.analysis.runs import read_runs, require_free
 from mmfreeze.utils.cli import one_line_errors
 
 
@@ -24,7 +25,9 @@ def main() -> None:
                         help='picture to write (png, svg, pdf)')
     args = parser.parse_args()
     with one_line_errors():
-        save_figure(freezing_figure(read_runs(args.work_dirs)), args.out)
+        runs = read_runs(args.work_dirs)
+        require_free(Path(args.out), runs)
+        save_figure(freezing_figure(runs), args.out)
 
 
 if __name__ == '__main__':

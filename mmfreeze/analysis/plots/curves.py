@@ -13,7 +13,7 @@ UNITS = ((2 * 3600, 3600, 'h'), (300, 60, 'min'), (0, 1, 's'))
 # What ends the lines of a run that goes on.
 RING = dict(marker='o', markersize=11, markerfacecolor='none', color='#555555')
 MARKERS_OF_A_LINE = 8
-FROZEN_LAYERS = 'frozen layers'
+EPOCH_TIME, FROZEN_LAYERS, MEMORY = 'epoch / s', 'frozen layers', 'peak memory / MiB'
 # Seconds of training, and what was then.
 Points = List[Tuple[float, float]]
 
@@ -40,8 +40,10 @@ def curves_figure(runs: Sequence[Run]) -> Figure:
     styles = {id(run): {**line_style(i), **marker_style(i)}
               for i, group in enumerate(group_runs(runs)) for run in group}
     panels = _panels(runs)
-    figure = Figure(figsize=(4.2 * len(panels), 4.4), layout='constrained')
-    for axis, (title, curves) in zip(figure.subplots(1, len(panels)), panels.items()):
+    rows, columns = (2, 2) if len(panels) == 4 else (1, 3)
+    figure = Figure(figsize=(4.2 * columns, 3.8 * rows + .6), layout='constrained')
+    places = figure.subplots(rows, columns).flat
+    for axis, (title, curves) in zip(places, panels.items()):
         for run, points in zip(runs, curves):
             points = [(time / second, value) for time, value in points]
             axis.plot(*zip(*points), markevery=max(1, len(points) // MARKERS_OF_A_LINE),
@@ -50,8 +52,11 @@ def curves_figure(runs: Sequence[Run]) -> Figure:
             if run.finished is False and points:
                 axis.plot(*points[-1], **dict(RING, color=styles[id(run)]['color']))
         axis.set(xlabel=f'training so far / {unit}', ylabel=title, xlim=(0, None))
-    handles = [Line2D([], [], label=f'{label} ({run.progress})' if run.finished is False else label,
-                      **styles[id(run)]) for run, label in zip(runs, labels(runs))]
+        if title in (EPOCH_TIME, MEMORY):
+            axis.set_ylim(bottom=0)
+    handles = [Line2D([], [], **styles[id(run)], label=label
+                      + f' ({run.progress} epochs)' * (run.finished is False))
+               for run, label in zip(runs, labels(runs))]
     if any(run.finished is False for run in runs):
         handles.append(Line2D([], [], label='not finished', **RING, linestyle='none'))
     figure.legend(handles=handles, loc='outside lower center', ncols=3, frameon=False, fontsize=8)
@@ -63,13 +68,13 @@ def _panels(runs: Sequence[Run]) -> Dict[str, List[Points]]:
     metrics = shown_metrics([run.record for run in runs])
     quality = 'AP50' if 'AP50' in metrics else next(iter(metrics))
     panels = {
-        'epoch / s': [_by_epoch(run, 'train_seconds') for run in runs],
+        EPOCH_TIME: [_by_epoch(run, 'train_seconds') for run in runs],
         FROZEN_LAYERS: [_by_epoch(run, 'num_frozen') for run in runs],
         quality: [_by_validation(run, metrics[quality]) for run in runs]}
     memory = [[(time, peak) for time, peak in zip(run.seconds, run.memory) if peak is not None]
               for run in runs]
     if any(memory):
-        panels['peak memory / MiB'] = memory
+        panels[MEMORY] = memory
     return panels
 
 

@@ -1,8 +1,11 @@
 """What the pictures have in common: colours, and how they are written."""
+from io import BytesIO
 from pathlib import Path
 from typing import Union
 
 from matplotlib.figure import Figure
+
+from mmfreeze.utils.files import write_bytes_atomic
 
 # Blue and light grey differ in lightness too, so that colour vision does not matter.
 TRAINED, FROZEN = '#1f5fa8', '#d5d9de'
@@ -24,7 +27,7 @@ def marker_style(number: int) -> dict:
 
 
 def save_figure(figure: Figure, path: Union[str, Path]) -> None:
-    """Writes a figure.
+    """Writes a figure, in full or not at all.
 
     Args:
         figure (Figure): The figure.
@@ -33,5 +36,10 @@ def save_figure(figure: Figure, path: Union[str, Path]) -> None:
     Raises:
         ValueError: Pictures of this format cannot be written.
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    kind = Path(path).suffix[1:].lower()
+    known = sorted(figure.canvas.get_supported_filetypes())
+    if kind not in known:
+        raise ValueError(f'{path}: the name of a picture ends in .{", .".join(known)}')
+    content = BytesIO()
+    figure.savefig(content, format=kind, dpi=130)
+    write_bytes_atomic(path, content.getvalue())

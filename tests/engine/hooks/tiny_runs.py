@@ -78,7 +78,7 @@ def dataloader(samples=12):
 
 def run(tmp_path, policy, *, epochs=8, iters=None, wrapper='FreezeOptimWrapper', resume=False,
         model=None, hook=None, load_from=None, cfg=None, schedulers=None, hooks=(),
-        save_every=1, **wrapper_args):
+        save_every=1, visualizer=None, **wrapper_args):
     """Trains 6 iterations an epoch, or ``iters`` ones; returns the runner and what a hook saw.
 
     The data last for all of these: between two passes MMEngine's iteration loop waits for seconds.
@@ -94,7 +94,7 @@ def run(tmp_path, policy, *, epochs=8, iters=None, wrapper='FreezeOptimWrapper',
         custom_hooks=[dict(type='LayerFreezingHook', policy=policy, **(hook or {})), watch, *hooks],
         default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=save_every,
                                            by_epoch=iters is None)),
-        randomness=dict(seed=0), cfg=cfg, experiment_name=f'hook_{tmp_path.name}_{run.count}')
+        visualizer=visualizer, randomness=dict(seed=0), cfg=cfg, experiment_name=f'hook_{tmp_path.name}_{run.count}')
     run.count += 1
     runner.train()
     return runner, watch
