@@ -70,7 +70,7 @@ class Group:
 
     def unfinished(self) -> str:
         """Which runs are not at their end."""
-        return ' '.join(f'{entry["name"]} is unfinished ({entry["progress"]}).'
+        return ' '.join(f'{entry["name"]} is unfinished ({entry["progress"]} epochs).'
                         for entry in self.entries if entry['finished'] is False)
 
     def result(self) -> str:
@@ -142,12 +142,13 @@ def _trained(run: Run) -> str:
 
 
 def _trust(groups: Sequence[Group]) -> List[str]:
-    seeds = min(len({entry['seed'] for entry in group.counted}) for group in groups)
+    known = [len({entry['seed'] for entry in group.counted}) for group in groups if group.counted]
+    if len(known) < 2:
+        return ['Equal accuracy is not claimed: no two configs have a finished run.']
+    seeds = min(known)
     if seeds >= ENOUGH_SEEDS:
-        return [f'Every figure is the mean of at least {seeds} seeds, with the standard deviation '
-                'of a run.']
-    if not seeds:
-        return ['Some runs are unfinished: equal accuracy is not claimed.']
+        return [f'Every figure of finished runs is the mean of at least {seeds} seeds, with the '
+                'standard deviation of a run.']
     return [f'There {"is but one seed" if seeds == 1 else f"are but {seeds} seeds"} of a config: '
             f'equal accuracy is not claimed, which takes {ENOUGH_SEEDS} seeds or more, and small '
             'differences mean nothing.']

@@ -55,7 +55,7 @@ def test_unfinished_base(write_run):
         'epochs).'
     assert 'saved 25.0 % of the training time of half, over the first 2 epochs' in texts[2]
     assert 'not compared' in texts[2]
-    assert texts[3] == 'Some runs are unfinished: equal accuracy is not claimed.'
+    assert texts[3] == 'Equal accuracy is not claimed: no two configs have a finished run.'
 
 
 def test_not_begun(base, write_run):
@@ -72,8 +72,12 @@ def test_three_seeds(write_run):
     assert texts[1].startswith('base/seed_0, base/seed_1, base/seed_2 (NoFreezing)')
     assert 'saved 50.0 %' in texts[2]
     assert 'AP50 0.760 against 0.760 ± 0.010 (±0.000)' in texts[2]
-    assert texts[3] == 'Every figure is the mean of at least 3 seeds, with the standard deviation '\
-        'of a run.'
+    assert texts[3] == 'Every figure of finished runs is the mean of at least 3 seeds, with the ' \
+        'standard deviation of a run.'
+    del runs[3:5]
+    half = write_run('half', 'FreezeOut', (0, 1))
+    assert sentences(*runs, half)[4].startswith('There is but one seed of a config'), (
+        'the fewest of those that are finished')
 
 
 def test_run_without_a_config(base, write_run):
