@@ -51,7 +51,8 @@ def curves_figure(runs: Sequence[Run]) -> Figure:
                       **styles[id(run)])
             if run.finished is False and points:
                 axis.plot(*points[-1], **dict(RING, color=styles[id(run)]['color']))
-        axis.set(xlabel=f'training so far / {unit}', ylabel=title, xlim=(0, None))
+        axis.set(xlabel=f'training so far / {unit}', ylabel=title,
+                 xlim=(0, 1.03 * longest / second))
         if title in (EPOCH_TIME, MEMORY):
             axis.set_ylim(bottom=0)
     handles = [Line2D([], [], **styles[id(run)], label=label

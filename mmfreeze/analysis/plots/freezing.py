@@ -105,6 +105,7 @@ def _draw_seconds(axis: Axes, run: Run, longest: float) -> None:
     seconds = [epoch['train_seconds'] for epoch in run.record.epochs]
     if not seconds:  # an iteration loop
         axis.set_yticks([])
+        axis.text(.5, .5, 'no epochs', ha='center', va='center', transform=axis.transAxes)
         return
     axis.step(range(len(seconds) + 1), [seconds[0], *seconds], color=TRAINED)
     axis.set_ylim(0, 1.1 * longest)
