@@ -29,7 +29,7 @@ TOY := data/toy/annotations/test.json
 TOY_KINDS := base lfa afa afa-store freezeout learndrop
 TOY_RUNS := $(TOY_KINDS:%=work_dirs/vitdet_%_toy)
 
-.PHONY: help setup train results test soak clean
+.PHONY: help setup toy train results test soak clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*##/make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -60,6 +60,8 @@ $(READY): $(wildcard requirements/*.txt) setup.py
 
 $(TOY): | $(READY)
 	$(RUN) tools/dataset_converters/make_toy.py --out data/toy
+
+toy: $(READY) $(TOY)  ## Draw the toy set.
 
 train: $(READY) $(TOY)  ## Train ViTDet with adaptive freezing on the toy set.
 	$(RUN) tools/train.py configs/vitdet_afa_toy.py
