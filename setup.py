@@ -26,11 +26,13 @@ setup(
     ],
     python_requires='>=3.10,<3.13',
     packages=find_packages(include=['mmfreeze', 'mmfreeze.*']),
+    package_data={'mmfreeze.analysis.report': ['*.j2']},
     # No OpenMMLab package here: the maintained forks own the same files as mmengine, mmcv and
     # mmdet, so requiring them would overwrite an installation of those. Hence the extra.
     install_requires=[
         'defusedxml',
         'faster-coco-eval>=1.6',
+        'jinja2',
         'matplotlib',
         'numpy',
         'pillow',

@@ -66,8 +66,8 @@ def installed(tmp_path_factory):
     site = next((folder / 'venv').glob('lib/python*/site-packages'))
     for name, version in zip(MM_MODULES, ('0.10.7', '2.1.0', '3.3.0')):
         add_distribution(site, name, version)
-    for name in ('defusedxml', 'faster_coco_eval', 'matplotlib', 'numpy', 'pillow', 'safetensors',
-                 'torch', 'torchvision'):
+    for name in ('defusedxml', 'faster_coco_eval', 'jinja2', 'matplotlib', 'numpy', 'pillow',
+                 'safetensors', 'torch', 'torchvision'):
         add_distribution(site, name, '999.0')
 
     tools = folder / 'tools'
@@ -137,6 +137,17 @@ def test_every_folder_with_code_is_a_package():
     """``find_packages`` leaves folders without an ``__init__.py`` out without a word."""
     folders = {file.parent for file in (ROOT / 'mmfreeze').rglob('*.py')}
     assert not [folder for folder in folders if not (folder / '__init__.py').exists()]
+
+
+def test_files_that_the_code_reads_are_packaged():
+    """``find_packages`` takes no other files along."""
+    setup = ast.walk(ast.parse((ROOT / 'setup.py').read_text()))
+    data = next(ast.literal_eval(node.value) for node in setup
+                if isinstance(node, ast.keyword) and node.arg == 'package_data')
+    packaged = {file for package, patterns in data.items() for pattern in patterns
+                for file in (ROOT / package.replace('.', '/')).glob(pattern)}
+    assert packaged == {file for file in (ROOT / 'mmfreeze').rglob('*')
+                        if file.is_file() and file.suffix not in ('.py', '.pyc', '.md')}
 
 
 def pins():

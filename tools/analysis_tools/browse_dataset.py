@@ -10,19 +10,12 @@ try:
 except (ImportError, RuntimeError) as error:
     sys.exit(f'error: {error}')
 
-from mmdet.registry import DATASETS, VISUALIZERS
-from mmdet.structures.bbox import get_box_tensor
+from mmdet.registry import VISUALIZERS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mmfreeze.analysis.annotated_images import annotated_image, annotated_images, evenly_spread
 from mmfreeze.utils.cli import config_parser, load_config, one_line_errors
-
-# For evaluation, boxes are those of the image in its own size, whatever the pipeline does to it.
-AS_IT_IS = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='PackDetInputs', meta_keys=('img_path', 'img_shape')),
-]
 
 
 def browse(cfg: Config, split: str, count: int, out: Path) -> int:
@@ -40,29 +33,16 @@ def browse(cfg: Config, split: str, count: int, out: Path) -> int:
     Raises:
         ValueError: The config has no such loader, or nothing is left of the set.
     """
-    if not cfg.get(f'{split}_dataloader'):
-        raise ValueError(f'the config has no {split}_dataloader')
-    settings = cfg[f'{split}_dataloader'].dataset
-    if split != 'train':
-        settings.pipeline = AS_IT_IS
-    dataset = DATASETS.build(settings)
-    if not len(dataset):
-        raise ValueError(f'{split}_dataloader.dataset holds no image (filter_cfg leaves out those '
-                         'without objects)')
+    dataset = annotated_images(cfg, split)
     visualizer = VISUALIZERS.build(cfg.visualizer)
     visualizer.dataset_meta = dataset.metainfo
-    count = min(count, len(dataset))
-    for number in range(count):
-        index = number * len(dataset) // count
-        item = dataset[index]
-        sample = item['data_samples']
-        image = item['inputs'].permute(1, 2, 0).numpy()[..., ::-1]  # BGR to RGB
-        sample.gt_instances.bboxes = get_box_tensor(sample.gt_instances.bboxes)
+    indices = evenly_spread(len(dataset), count)
+    for number, index in enumerate(indices, 1):
+        image, sample = annotated_image(dataset, index)
         path = out / f'{index:05}_{Path(sample.img_path).stem}.jpg'
-        visualizer.add_datasample(path.stem, image, sample.numpy(), draw_pred=False,
-                                  out_file=str(path))
-        print(f'[{number + 1}/{count}] {path}: {len(sample.gt_instances)} objects')
-    return count
+        visualizer.add_datasample(path.stem, image, sample, draw_pred=False, out_file=str(path))
+        print(f'[{number}/{len(indices)}] {path}: {len(sample.gt_instances)} objects')
+    return len(indices)
 
 
 def main() -> None:

@@ -62,8 +62,8 @@ def freezing_figure(runs: Sequence[Run]) -> Figure:
     for name, norm in norms.items():
         figure.colorbar(ScalarMappable(norm, SIGNAL_MAP), ax=list(uppers), label=SIGNALS[name],
                         aspect=30)
-    figure.legend(handles=_legend(reasons), loc='outside lower center', ncols=4, frameon=False,
-                  fontsize=9)
+    figure.legend(handles=_legend(reasons), loc='outside lower center', ncols=min(4, 2 * columns),
+                  frameon=False, fontsize=9)
     return figure
 
 
