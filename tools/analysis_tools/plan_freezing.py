@@ -24,6 +24,7 @@ from mmfreeze.analysis.planning.picture import plot_plan
 from mmfreeze.analysis.planning.report import plan_as_dict, plan_report
 from mmfreeze.analysis.planning.rows import KNOWN
 from mmfreeze.analysis.protocol import device, with_epochs
+from mmfreeze.analysis.protocol.refusals import require_freezable
 from mmfreeze.utils.cli import config_parser, load_config, one_line_errors
 from mmfreeze.utils.files import write_text_atomic
 
@@ -42,7 +43,8 @@ def parse_args() -> argparse.Namespace:
 
 def plan(cfg: Config, args: argparse.Namespace, out: Path) -> None:
     """Measures, predicts, and writes what was found."""
-    rows, unsuited = planned_rows(cfg, args.policy, num_layers=1)  # mistakes show at once
+    require_freezable(cfg)
+    rows, _ = planned_rows(cfg, args.policy, num_layers=1)  # mistakes show at once
     store = next((row.store for row in rows if row.store is not None), {})
     with TemporaryDirectory(prefix='plan_') as scratch:
         rehearsal = rehearse(cfg, scratch, store, lambda line: print(line, flush=True))

@@ -42,10 +42,11 @@ def _saving(plan: Plan, rehearsal: Rehearsal) -> str:
         chosen = max(known, key=lambda p: sum(p.saved(plan.base)))
         who = f'Of the policies below {chosen.row.name} saves most: it'
     saved, flops = chosen.saved(plan.base), chosen.flops_saved(plan.base)
+    ceiling = 1 - plan.ceilings['freezing'].total / plan.base.total
     text = (f'{who} saves {percent(saved)} of the training time here (by FLOPs alone it would be '
             f'{percent(flops)}), {_late(plan, chosen)}. Freezing everything from the first '
-            f'iteration on would save {percent((1 - plan.ceilings["freezing"].total / plan.base.total,) * 2)}')
-    text += ': no policy can save more without a store.'
+            f'iteration on would save {percent((ceiling, ceiling))}: no policy saves more without '
+            'a store.')
     if saved[1] < NOTICED:
         return text + ' That will probably not be noticed.'
     if saved[0] < NOTICED:
@@ -60,7 +61,7 @@ def _late(plan: Plan, planned: Planned) -> str:
              for at in (0, begin)]
     if saved[0] <= 0:
         return 'which is nothing'
-    return f'{saved[1] / saved[0]:.0%} of it in the last third of the run'
+    return f'{percent((saved[1] / saved[0],) * 2)} of it in the last third of the run'
 
 
 def _store(plan: Plan, rehearsal: Rehearsal) -> str:
@@ -86,11 +87,12 @@ def _loading(rehearsal: Rehearsal) -> str:
             return ('Loading bounds this training: the workers deliver a batch every '
                     f'{1e3 * load / measured.workers:.0f} ms. Freezing saves nothing below that; '
                     'more workers do.')
-    elif load > MUCH * (load + measured.seconds[0]):
-        return (f'Loading takes {load / (load + measured.seconds[0]):.0%} of an iteration, in the '
-                'process that trains. Freezing saves nothing of it; workers (train_dataloader.'
-                'num_workers) may.')
-    return ''
+        return ''
+    share = load / (load + measured.seconds[0])
+    if share <= MUCH:
+        return ''
+    return (f'Loading takes {percent((share, share))} of an iteration, in the process that trains. '
+            'Freezing saves nothing of it; workers (train_dataloader.num_workers) may.')
 
 
 def percent(ends: Tuple[float, float]) -> str:

@@ -11,6 +11,8 @@ from mmfreeze.analysis.protocol.picture import COLOURS
 from .plan import Plan, Planned
 
 STYLES = ('-', '--', '-.', ':')
+# In layers.
+APART = .05
 
 
 def plot_plan(plan: Plan, title: str, path: Union[str, Path]) -> None:
@@ -30,17 +32,21 @@ def plot_plan(plan: Plan, title: str, path: Union[str, Path]) -> None:
     handles = []
     for number, (name, planned) in enumerate(
             [('base', base), *((p.row.name, p) for p in plan.policies)]):
-        colour, line = COLOURS[number % len(COLOURS)], STYLES[number % len(STYLES)]
-        handles.append(Line2D([], [], color=colour, linestyle=line, label=name))
-        courses = (planned.slowest, planned.fastest)
-        layers = [[*course.frozen, course.frozen[-1]] for course in courses]
+        style = dict(color=COLOURS[number % len(COLOURS)], linewidth=1.3,
+                     linestyle=STYLES[number % len(STYLES)])
+        # From nothing on a band would cover the picture.
+        courses = [planned.fastest] if planned.open else [planned.slowest, planned.fastest]
+        handles.append(Line2D([], [], label=f'{name}, at most' if planned.open else name, **style))
+        # Lines that coincide stand side by side.
+        layers = [np.array([*course.frozen, course.frozen[-1]]) + APART * number
+                  for course in courses]
         saved = [np.cumsum([0., *np.subtract(plan.base.seconds, course.seconds)])
                  for course in courses]
-        for axis, pair, step in ((frozen, layers, 'post'), (time, saved, None)):
-            style = dict(color=colour, linestyle=line, linewidth=1.3)
-            if planned.adaptive:
-                axis.fill_between(epochs, *pair, step=step, color=colour, alpha=.15, linewidth=0)
-            for values in pair[:1 + planned.adaptive]:
+        for axis, lines, step in ((frozen, layers, 'post'), (time, saved, None)):
+            if len(lines) > 1 and planned.adaptive:
+                axis.fill_between(epochs, *lines, step=step, color=style['color'], alpha=.12,
+                                  linewidth=0)
+            for values in lines:
                 axis.plot(epochs, values, drawstyle='steps-post' if step else None, **style)
     frozen.set_ylabel('frozen layers')
     time.set_ylabel('training time saved so far / s')

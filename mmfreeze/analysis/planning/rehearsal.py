@@ -43,6 +43,7 @@ class Rehearsal:
         samples (int, optional): Images of the training set; None if it is absent.
         iterations (int, optional): Of a pass through it; likewise.
         batch (str): What the batches were, in words.
+        memory_of (str): What its memory is, in words.
         rounds (int): How often each number of frozen layers was measured.
         no_store (str, optional): Why nothing can be stored; None if it can.
     """
@@ -51,6 +52,7 @@ class Rehearsal:
     samples: Optional[int]
     iterations: Optional[int]
     batch: str
+    memory_of: str
     rounds: int
     no_store: Optional[str]
 
@@ -111,7 +113,7 @@ def rehearse(cfg: Config, work_dir: str, store: Dict[str, Any],
         uncertainty=(interval['upper'] - interval['lower']) / 2 / interval['median'], store=kept)
     known = (len(loader.dataset), len(loader)) if stage.loads else (None, None)
     return Rehearsal(measured, [', '.join(names) for names in stage.stack.names], *known,
-                     stage.batch, len(loads), no_store)
+                     stage.batch, stage.memory_of, len(loads), no_store)
 
 
 class _Stage:
@@ -139,6 +141,9 @@ class _Stage:
         self.model = self.runner.model
         self.stack = build_stack(self.model, self._layers)
         self._freezable = [p for params in self.stack.params for p in params]
+        self._device = self._freezable[0].device
+        self.memory_of = ('peak on the device' if self._device.type == 'cuda' else
+                          'what is saved for the backward pass')
         # Iterations of a window, at whose end the optimizer steps.
         self._window = cfg.optim_wrapper.get('accumulative_counts', 1)
         self._done = 0
@@ -165,7 +170,7 @@ class _Stage:
 
     def peak(self, num_frozen: int) -> int:
         """Bytes of an iteration with some layers frozen."""
-        return peak_memory(self._freezable[0].device, self.model,
+        return peak_memory(self._device, self.model,
                            lambda: self.iterate(num_frozen, self.first))
 
     def flops(self) -> LayerCosts:

@@ -72,7 +72,7 @@ def _notes(plan: Plan, rehearsal: Rehearsal) -> str:
         f'saved: of the seconds, and of the FLOPs, of `base`. {rehearsal.rounds} rounds of '
         f'iterations agree to ± {measured.uncertainty:.1%}, by which ranges of seconds are wider. '
         'A range goes from the fastest course that the policy may take to the slowest. Memory: '
-        'what an iteration takes, and the store, at most and at the end of the run.')
+        f'{rehearsal.memory_of}, and the store, at most / at the end of the run.')
 
 
 def _policies(plan: Plan, rehearsal: Rehearsal) -> str:
