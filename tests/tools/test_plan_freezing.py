@@ -14,8 +14,10 @@ TINY = ['--cfg-options', 'model.backbone.depth=3', 'model.backbone.global_attn_i
 
 
 @pytest.fixture(autouse=True)
-def _few_rounds(monkeypatch):
+def _in_short(monkeypatch):
     monkeypatch.setattr('mmfreeze.analysis.planning.rehearsal.ROUNDS', (2, 2))
+    # Formatting the config for MMEngine's log takes as long as measuring.
+    monkeypatch.setattr('mmengine.config.Config.pretty_text', '')
 
 
 def test_from_the_command_to_the_plan(run_tool, in_tiny_toy):
@@ -57,6 +59,8 @@ def test_stock_config_in_an_iteration_loop(run_tool, tmp_path, monkeypatch):
     path = tmp_path / 'config.py'
     path.write_text(
         "_base_ = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'\n"
+        'model = dict(backbone=dict(base_channels=8), neck=dict(in_channels=[8, 16, 32, 64]), '
+        'bbox_head=dict(num_classes=3))\n'
         'train_dataloader = dict(batch_size=1)\n'
         "train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=3000)\n")
     monkeypatch.setattr('mmfreeze.utils.configs.COCO_SIZE', (64, 64))
