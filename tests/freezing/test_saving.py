@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from mmfreeze.freezing import (AdaptiveFreezing, Clock, GeometricFreezing, LayerStack,
-                               LinearFreezing, NoFreezing, SchedulePolicy, StaticFreezing)
+                               LearnAndDrop, LinearFreezing, NoFreezing, SchedulePolicy,
+                               StaticFreezing)
 from mmfreeze.freezing.cost import LayerCosts, count_flops, layer_costs
 from mmfreeze.freezing.saving import (average_forward_reduction,
                                       freezeout_saving_backward_as_forward,
@@ -138,14 +139,15 @@ def test_a_policy_that_decides_at_every_iteration():
     assert predicted_trajectory(InsideEpochs(), 5, 12, unit=6) == [0] * 4 + [1] * 4 + [2] * 4
 
 
-def replay(policy, norms, layers, epochs, unit=10):
-    """n in each epoch, where a function of the epoch gives the norms."""
+def replay(policy, signals, layers, epochs, unit=10):
+    """n in each epoch, where a function of the epoch gives what the policy looks at."""
+    wanted, = policy.wants
     policy.setup(layers)
     trajectory = []
     for epoch in range(epochs):
         clock = Clock(epoch * unit, epochs * unit, unit)
         if policy.due(clock):
-            policy.decide(clock, dict(grad_norm=norms(epoch)))
+            policy.decide(clock, {wanted: signals(epoch)})
         trajectory.append(policy.num_frozen)
     return trajectory
 
@@ -172,6 +174,19 @@ def test_the_bounds_of_the_published_run_are_lfa_and_the_limit_alone():
     bounds = [predicted_trajectory(policy, 12, 650, 10) for policy in AdaptiveFreezing().bounds()]
     assert bounds == [[13 * e // 65 for e in range(65)],
                       [math.ceil(12 * (1 - .8**(e // 5)) - 1e-9) for e in range(65)]]
+
+
+@pytest.mark.parametrize('settings', [
+    {}, dict(tau=.9, patience=1), dict(interval=3), dict(warmup=4), dict(max_frozen=2),
+    dict(tau=0)], ids=str)
+def test_learn_and_drop_stays_between_nothing_and_no_change(settings):
+    slowest, fastest = LearnAndDrop(**settings).bounds()
+    assert isinstance(slowest, NoFreezing)
+    course = predicted_trajectory(fastest, 5, 200, unit=10)
+    assert course == replay(LearnAndDrop(**settings), lambda _: [0.] * 5, 5, 20)
+    for _ in range(10):
+        changes = replay(LearnAndDrop(**settings), lambda e: (torch.rand(5) / 2**e).tolist(), 5, 20)
+        assert all(n <= most for n, most in zip(changes, course))
 
 
 def test_what_only_training_shows():

@@ -49,13 +49,30 @@ def training_batch(cfg: Config, images: int) -> TrainingBatch:
     try:
         data, seconds = _load(cfg, images)
     except FileNotFoundError as error:
-        if cfg.get('default_scope', 'mmdet') != 'mmdet':
-            raise  # what is made up here are the images of a detector
-        size = input_size(cfg)
-        reason = ' '.join(str(error).split())
-        return TrainingBatch(_made_up(cfg, images, size), f'noise of {size[0]} x {size[1]} pixels '
-                             f'with {BOXES} boxes each, for the data is absent ({reason})', None)
+        return made_up_batch(cfg, images, error)
     return TrainingBatch(data, 'the train pipeline of the config, loaded beforehand', seconds)
+
+
+def made_up_batch(cfg: Config, images: int, error: FileNotFoundError) -> TrainingBatch:
+    """Makes a batch up.
+
+    Args:
+        cfg (Config): Of a detector.
+        images (int): Number of images.
+        error (FileNotFoundError): Why there is no other one.
+
+    Returns:
+        TrainingBatch: Noise of the config's image size, with some boxes.
+
+    Raises:
+        FileNotFoundError: ``error``, if the config is no detector's.
+    """
+    if cfg.get('default_scope', 'mmdet') != 'mmdet':
+        raise error
+    size = input_size(cfg)
+    reason = ' '.join(str(error).split())
+    return TrainingBatch(_made_up(cfg, images, size), f'noise of {size[0]} x {size[1]} pixels '
+                         f'with {BOXES} boxes each, for the data is absent ({reason})', None)
 
 
 def _load(cfg: Config, images: int) -> Tuple[Dict[str, Any], float]:

@@ -45,8 +45,8 @@ def measure_freezing(subject: Subject, counts: Sequence[int], repeats: int) -> L
     fixed = {n: _fixed_costs(subject, n) for n in counts}
     samples: Dict[int, Dict[str, List[Sample]]] = {n: dict(frozen=[], ideal=[]) for n in counts}
     for repeat in range(repeats):
-        for n in _turned(counts, repeat):
-            for kind in _turned(('frozen', 'ideal'), repeat):
+        for n in turned(counts, repeat):
+            for kind in turned(('frozen', 'ideal'), repeat):
                 samples[n][kind] += _visit(subject, kind, n, seed=repeat)
     return [dict(num_frozen=n, **_summary(**samples[n]), **fixed[n]) for n in counts]
 
@@ -77,7 +77,7 @@ def measure_overhead(subject: Subject, repeats: int) -> Dict[str, Dict[str, floa
             ('plain', None), ('hook', dict(type='NoFreezing')),
             ('signals', dict(type='AdaptiveFreezing', interval=NEVER)))}
         for turn in range(1 + repeats * OVERHEAD_PAIRS):
-            for name in _turned(list(runs), turn):
+            for name in turned(list(runs), turn):
                 sample = _timed(lambda: runs[name].train_loop.run_iter(subject.data),
                                 Stopwatch(subject.device), seed=turn)
                 if turn:  # the first one warms up
@@ -85,7 +85,7 @@ def measure_overhead(subject: Subject, repeats: int) -> Dict[str, Dict[str, floa
     base = median(seconds['plain'])
 
     def percent(name: str, before: str) -> Dict[str, float]:
-        return _median_interval([100 * (a - b) / base
+        return median_interval([100 * (a - b) / base
                                  for a, b in zip(seconds[name], seconds[before])])
 
     return dict(plain=spread(seconds['plain']), hook=percent('hook', 'plain'),
@@ -141,7 +141,7 @@ def _fixed_costs(subject: Subject, num_frozen: int) -> Dict[str, Any]:
 
     with subject.frozen(num_frozen, watch) as iterate:
         iterate()  # the optimizer's state is there from the first step on
-        memory = _peak_memory(subject, iterate)
+        memory = peak_memory(subject.device, subject.model, iterate)
         forward: List[int] = []
         # Compiled kernels would hide from the counter.
         with torch.compiler.set_stance('force_eager'), count_flops() as counter:
@@ -153,13 +153,22 @@ def _fixed_costs(subject: Subject, num_frozen: int) -> Dict[str, Any]:
     return dict(memory=memory, reduced=reduced, flops=flops)
 
 
-def _peak_memory(subject: Subject, iterate: Callable[[], Any]) -> int:
-    """Peak of the device's memory in an iteration; on a CPU the bytes saved for its backward."""
-    if subject.device.type == 'cuda':
-        torch.cuda.reset_peak_memory_stats(subject.device)
+def peak_memory(device: torch.device, model: nn.Module, iterate: Callable[[], Any]) -> int:
+    """Peak of the device's memory in an iteration; on a CPU the bytes saved for its backward.
+
+    Args:
+        device (torch.device): Where the model is.
+        model (nn.Module): What is trained.
+        iterate (Callable): Trains an iteration, not the first one.
+
+    Returns:
+        int: Bytes.
+    """
+    if device.type == 'cuda':
+        torch.cuda.reset_peak_memory_stats(device)
         iterate()
-        return torch.cuda.max_memory_allocated(subject.device)
-    saved = SavedBytes(subject.model)
+        return torch.cuda.max_memory_allocated(device)
+    saved = SavedBytes(model)
     with torch.autograd.graph.saved_tensors_hooks(saved.pack, lambda tensor: tensor):
         iterate()
     return saved.total
@@ -205,13 +214,14 @@ def spread(values: Sequence[float]) -> Dict[str, float]:
     return dict(median=middle, lower=lower, upper=upper)
 
 
-def _median_interval(values: Sequence[float]) -> Dict[str, float]:
+def median_interval(values: Sequence[float]) -> Dict[str, float]:
     """The median and its 95 % interval, from ranks: how many values lie below it is binomial."""
     ordered, middle, reach = sorted(values), len(values) / 2, .98 * len(values) ** .5
     return dict(median=median(values), lower=ordered[max(0, int(middle - reach))],
                 upper=ordered[min(len(values) - 1, int(middle + reach))])
 
 
-def _turned(items: Sequence, by: int) -> Tuple:
+def turned(items: Sequence, by: int) -> Tuple:
+    """Some items in another order, with the one at ``by`` (counted round) as the first."""
     by %= len(items)
     return (*items[by:], *items[:by])

@@ -53,7 +53,7 @@ def measure_storing(runner: Runner, num_frozen: Sequence[int], layers: Any = Non
     features.try_out(num_frozen)
     keys = [(row, 0) for row in range(min(features.batch_size, features.samples))]
     batch = features.load(keys)
-    load, load_bare = _loading(loop.dataloader.dataset, len(keys))
+    load, load_bare = measure_loading(loop.dataloader.dataset, len(keys))
     skips = can_skip_images(runner, loop.dataset_cfg, model.data_preprocessor)
     forward = measure_forward(stack, model, features.images(batch),
                               lambda: runner.optim_wrapper.optim_context(model))
@@ -65,8 +65,16 @@ def measure_storing(runner: Runner, num_frozen: Sequence[int], layers: Any = Non
                 epochs=features.passes_left(0))
 
 
-def _loading(dataset: Any, count: int) -> Tuple[float, float]:
-    """Seconds an image, with its pixels and without, one right after the other."""
+def measure_loading(dataset: Any, count: int) -> Tuple[float, float]:
+    """Times loading in this process, with and without pixels, one right after the other.
+
+    Args:
+        dataset (SeededDataset): The training set.
+        count (int): How many of its first images to load each time.
+
+    Returns:
+        tuple[float, float]: Seconds an image, with its pixels and without.
+    """
     seconds: Dict[bool, List[float]] = {True: [], False: []}
     for _ in range(REPEATS + 1):
         for with_image in seconds:

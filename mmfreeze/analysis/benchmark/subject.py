@@ -46,7 +46,7 @@ class Subject:
         self.data, self.device, self.layers = data, device, layers
         self._wrapper_cfg = cfg.optim_wrapper
         model_cfg = copy.deepcopy(cfg.model)
-        _forget_pretrained(model_cfg)
+        forget_pretrained(model_cfg)
         self.model = MODELS.build(model_cfg)
         self.model.init_weights()
         self.model.to(device).train()
@@ -56,12 +56,7 @@ class Subject:
         """Makes everything trainable again that the model itself leaves trainable."""
         # Cycles keep the wrapper of the visit before alive, and the state of its optimizer.
         gc.collect()
-        for param in self._freezable:
-            param.requires_grad_(True)
-        for param in self.model.parameters():
-            param.grad = None
-        self.model.train()
-        return build_stack(self.model, self.layers)
+        return thaw(self.model, self._freezable, self.layers)
 
     def wrapper(self, freezing: bool) -> OptimWrapper:
         """Builds the config's optimizer wrapper, with or without what freezing needs."""
@@ -136,14 +131,34 @@ def _with_gradients(*_) -> None:
     torch.set_grad_enabled(True)
 
 
-def _forget_pretrained(cfg: Any) -> None:
+def thaw(model: nn.Module, freezable: Sequence[nn.Parameter],
+         layers: Optional[Sequence[str]]) -> LayerStack:
+    """Makes everything trainable again that a model itself leaves trainable.
+
+    Args:
+        model (nn.Module): The model; it is in training mode then and has no gradients.
+        freezable (Sequence[nn.Parameter]): The parameters of its layers.
+        layers (Sequence[str], optional): Name patterns of the layers.
+
+    Returns:
+        LayerStack: The layers, none of them frozen.
+    """
+    for param in freezable:
+        param.requires_grad_(True)
+    for param in model.parameters():
+        param.grad = None
+    model.train()
+    return build_stack(model, layers)
+
+
+def forget_pretrained(cfg: Any) -> None:
     """Removes what would load start weights from everywhere in a model's config."""
     if isinstance(cfg, (list, tuple)):
         for item in cfg:
-            _forget_pretrained(item)
+            forget_pretrained(item)
     elif isinstance(cfg, ConfigDict):
         init = cfg.get('init_cfg')
         if isinstance(init, dict) and str(init.get('type')).startswith('Pretrained'):
             cfg.init_cfg = None
         for value in cfg.values():
-            _forget_pretrained(value)
+            forget_pretrained(value)

@@ -1,7 +1,8 @@
 """Learn&Drop: layers that stopped changing are done."""
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .base import Clock, Decision, FreezePolicy, _require_at_least, require_interval
+from .static import NoFreezing
 
 Scores = List[Optional[float]]
 
@@ -62,6 +63,12 @@ class LearnAndDrop(FreezePolicy):
     def limit(self) -> int:
         return min(super().limit, self.num_layers - 1)
 
+    def bounds(self) -> Tuple[FreezePolicy, FreezePolicy]:
+        """Nothing, and what would freeze if no layer ever changed."""
+        settings = dict(tau=self.tau, patience=self.patience, interval=self.interval,
+                        warmup=self.warmup, max_frozen=self.max_frozen)
+        return NoFreezing(), _NoChange(**settings)
+
     def due(self, clock: Clock) -> bool:
         return self._evaluations(clock) > self._evaluated
 
@@ -97,3 +104,12 @@ class LearnAndDrop(FreezePolicy):
         """The score as a share of the layer's largest one; 0 while it never changed."""
         self._peaks[layer] = max(self._peaks[layer], score)
         return score / self._peaks[layer] if self._peaks[layer] else 0.
+
+
+class _NoChange(LearnAndDrop):
+    """Learn&Drop where no layer ever changes: as early as its settings allow."""
+
+    wants: Mapping[str, Dict[str, Any]] = {}
+
+    def decide(self, clock: Clock, signals: Mapping[str, Any]) -> Decision:
+        return super().decide(clock, dict(weight_change=[0.] * self.num_layers))
