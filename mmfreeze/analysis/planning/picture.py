@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mmfreeze.analysis.protocol.picture import COLOURS
+from mmfreeze.analysis.plots.style import COLOURS, save_figure
 
 from .plan import Plan, Planned
 
@@ -56,5 +56,4 @@ def plot_plan(plan: Plan, title: str, path: Union[str, Path]) -> None:
         axis.grid(alpha=.25)
     figure.suptitle(title, fontsize=9)
     figure.legend(handles=handles, loc='outside right upper', frameon=False, fontsize=8)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    save_figure(figure, path)
