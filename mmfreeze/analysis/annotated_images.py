@@ -1,11 +1,12 @@
 """Images of a config's data set with their boxes, to be looked at."""
+import copy
 from typing import List, Tuple
 
 import numpy as np
 from mmdet.registry import DATASETS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import get_box_tensor
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset
 
 # For evaluation, boxes are those of the image in its own size, whatever the pipeline does to it.
@@ -27,13 +28,16 @@ def annotated_images(cfg: Config, split: str) -> BaseDataset:
         BaseDataset: With at least one image.
 
     Raises:
-        ValueError: The config has no such loader, or nothing is left of the set.
+        ValueError: The config has no such loader, or is not a detector's, or nothing is left of the
+            set.
     """
+    if cfg.get('default_scope', 'mmdet') != 'mmdet':
+        raise ValueError('the config is not that of a detector: there are no boxes to show')
     if not cfg.get(f'{split}_dataloader'):
         raise ValueError(f'the config has no {split}_dataloader')
-    settings = cfg[f'{split}_dataloader'].dataset.copy()
+    settings = copy.deepcopy(cfg[f'{split}_dataloader'].dataset)
     if split != 'train':
-        settings.pipeline = AS_IT_IS
+        _load_as_it_is(settings)
     dataset = DATASETS.build(settings)
     if not len(dataset):
         raise ValueError(f'{split}_dataloader.dataset holds no image (filter_cfg leaves out those '
@@ -62,3 +66,12 @@ def annotated_image(dataset: BaseDataset, index: int) -> Tuple[np.ndarray, DetDa
     sample = item['data_samples']
     sample.gt_instances.bboxes = get_box_tensor(sample.gt_instances.bboxes)
     return item['inputs'].permute(1, 2, 0).numpy()[..., ::-1], sample.numpy()  # BGR to RGB
+
+
+def _load_as_it_is(settings: ConfigDict) -> None:
+    """Exchanges the pipeline of a data set, or of those that it wraps."""
+    wrapped = settings.get('datasets') or ([settings.dataset] if 'dataset' in settings else [])
+    for inner in wrapped:
+        _load_as_it_is(inner)
+    if not wrapped:
+        settings.pipeline = AS_IT_IS

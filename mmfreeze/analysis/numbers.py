@@ -1,5 +1,5 @@
 """Numbers over several runs, and how numbers are written."""
-from math import floor, log10
+from math import floor, isfinite, log10
 from statistics import mean, stdev
 from typing import Optional, Sequence, Tuple
 
@@ -17,7 +17,8 @@ def mean_and_deviation(values: Sequence[Optional[float]]
     """
     if not values or None in values:
         return None, None
-    return mean(values), stdev(values) if len(values) > 1 else None
+    middle = mean(values)
+    return middle, stdev(values) if len(values) > 1 and isfinite(middle) else None
 
 
 def number(value: Optional[float], digits: int) -> str:

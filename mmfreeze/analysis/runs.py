@@ -1,4 +1,5 @@
 """Reads all that a run left in its work dir: record, config, logged memory."""
+import ast
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -151,16 +152,25 @@ def require_free(path: Path, runs: Sequence[Run]) -> None:
 def _read_config(work_dir: Path) -> Optional[Config]:
     dumped = [start / 'vis_data/config.py' for start in reversed(starts(work_dir))]
     dumped += sorted(work_dir.glob('*.py'), key=lambda path: path.lstat().st_mtime, reverse=True)
+    newest = None
     for path in filter(Path.is_file, dumped):
         try:
+            # What MMEngine dumps is made of assignments; no other program is to be run.
+            if not all(isinstance(part, ast.Assign) for part in ast.parse(path.read_text()).body):
+                continue
             config = Config.fromfile(path, import_custom_modules=False)
-        except Exception:  # a config is a program, which may fail in any way
+        except Exception:  # it may still fail in any way
             continue
         # A test in the same work dir dumps its config too, without the hooks of training.
-        if any(class_name(hook.get('type')) == 'LayerFreezingHook'
-               for hook in config.get('custom_hooks') or []):
-            return config
-    return None
+        if not any(class_name(hook.get('type')) == 'LayerFreezingHook'
+                   for hook in config.get('custom_hooks') or []):
+            continue
+        newest = config if newest is None else newest
+        if not config.get('resume'):
+            # Resuming put the checkpoint in the place of the weights that training began with.
+            newest.load_from = config.get('load_from')
+            break
+    return newest
 
 
 def _memory(work_dir: Path, record: RunRecord) -> List[Optional[float]]:
@@ -179,12 +189,11 @@ def _memory(work_dir: Path, record: RunRecord) -> List[Optional[float]]:
 def _same_training(run: Run, other: Run) -> bool:
     if run.config is None or other.config is None:
         return False
-    # Resuming puts the checkpoint in the place of the weights that training began with.
-    apart = APART + ('load_from', ) * bool(run.config.get('resume') or other.config.get('resume'))
-    return _settings(run.config, apart) == _settings(other.config, apart)
+    return _settings(run.config) == _settings(other.config)
 
 
-def _settings(config: Config, apart: Sequence[str]) -> Dict[str, Any]:
-    settings = {key: value for key, value in config.to_dict().items() if key not in apart}
+def _settings(config: Config) -> Dict[str, Any]:
+    settings = {key: value for key, value in config.to_dict().items() if key not in APART}
+    settings['load_from'] = settings.get('load_from')  # absent means None
     settings['randomness'] = dict(settings.get('randomness') or {}, seed=None)
     return settings

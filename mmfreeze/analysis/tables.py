@@ -165,12 +165,13 @@ def _run_entry(run: Run, names: Dict[int, str], base: Run, shown: Dict[str, str]
 def _group_entry(runs: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
     # Without a config a run is alone, and whether it is finished not known.
     counted = [run['numbers'] for run in runs if run['finished'] is not False]
-    seeds = {run['seed'] for run in runs if run['finished'] is not False}
+    seeds = [run['seed'] for run in runs if run['finished'] is not False]
     statistics = {key: mean_and_deviation([numbers[key] for numbers in counted])
                   for key in runs[0]['numbers']}
     return dict(
         runs=[run['name'] for run in runs], policy=runs[0]['policy'], layers=runs[0]['layers'],
-        counted=len(counted), seeds=len(seeds),
+        # Without a configured seed MMEngine draws another one for each run.
+        counted=len(counted), seeds=len(set(seeds) - {None}) + seeds.count(None),
         mean={key: value for key, (value, _) in statistics.items()},
         std={key: value for key, (_, value) in statistics.items()})
 
@@ -190,7 +191,8 @@ def _notes(runs: Sequence[Dict[str, Any]], groups: Sequence[Dict[str, Any]]) -> 
     if unknown:
         notes.append('Without a config in the work dir it is not known whether these are finished: '
                      f'{", ".join(unknown)}.')
-    if len(groups) > 1 and any(group['seeds'] < ENOUGH_SEEDS for group in groups):
+    seeds = [group['seeds'] for group in groups if group['counted']]
+    if len(seeds) > 1 and min(seeds) < ENOUGH_SEEDS:
         notes.append(f'Fewer than {ENOUGH_SEEDS} seeds of a config: too few to claim that any two '
                      'are equally accurate.')
     return notes

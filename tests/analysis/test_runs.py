@@ -63,7 +63,7 @@ def test_config_beside_the_record(make):
     for name, epochs, age in (('old', 4, 2), ('new', 5, 1)):
         Config(settings(epochs, custom_hooks=hooks)).dump(work_dir / f'{name}.py')
         os.utime(work_dir / f'{name}.py', (10**9 - age, 10**9 - age))
-    (work_dir / 'script.py').write_text('1 / 0')
+    (work_dir / 'script.py').write_text('import sys; sys.exit(3)')
     (work_dir / 'gone.py').symlink_to('nowhere.py')
     assert read_run(work_dir).planned_epochs == 5
 
@@ -81,10 +81,20 @@ def test_runs_that_differ_in_their_seeds_only_belong_together(make):
     def of(name, *, lr=.1, seed=0, **more):
         return read_run(make(name, settings(lr=lr, randomness=dict(seed=seed), **more)))
     runs = [of('a'), of('b', lr=.2), of('c', seed=1, log_level='WARNING'), of('d', lr=.2, seed=2),
-            read_run(make('e')), read_run(make('f')), of('g', load_from='weights.pth'),
-            of('h', resume=True, load_from='h/epoch_2.pth')]
-    assert [[run.name for run in group] for group in group_runs(runs)] == [
-        ['a', 'c', 'h'], ['b', 'd'], ['e'], ['f'], ['g']]
+            read_run(make('e')), read_run(make('f')), of('g', load_from='weights.pth')]
+    # The first start of a run that was resumed tells what it began with.
+    hooks = [dict(type='LayerFreezingHook')]
+    for name, weights in (('h', None), ('i', 'weights.pth')):
+        work_dir = make(name, settings(resume=True, load_from='epoch_2.pth'))
+        first = work_dir / '20250101_000000/vis_data/config.py'
+        first.parent.mkdir(parents=True)
+        (first.parent / 'scalars.json').touch()
+        Config(settings(load_from=weights, custom_hooks=hooks)).dump(first)
+        runs.append(read_run(work_dir))
+    groups = [['a', 'c', 'h'], ['b', 'd'], ['e'], ['f'], ['g', 'i']]
+    assert [[run.name for run in group] for group in group_runs(runs)] == groups
+    assert [[run.name for run in group] for group in group_runs(runs[::-1])] == [
+        group[::-1] for group in (['g', 'i'], ['a', 'c', 'h'], ['f'], ['e'], ['b', 'd'])]
 
 
 def test_labels_tell_runs_apart(make):

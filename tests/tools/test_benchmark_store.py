@@ -16,7 +16,7 @@ def test_a_table_of_costs_and_errors(run_tool, in_tiny_toy):
     result = run_tool(TOOL, TOY, '--frozen', 1, 2, *SMALL)
     assert result.code == 0, result.err
     assert 'without its pixels. 4 views, 26 epochs' in result.out
-    written = json.loads(Path('work_dirs/vitdet_afa-store_toy/store.json').read_text())
+    written = json.loads(Path('work_dirs/store_vitdet_afa-store_toy/store.json').read_text())
     rows = written['rows']
     assert [(row['num_frozen'], row['dtype']) for row in rows] == [
         (n, dtype) for n in (1, 2) for dtype in ('float16', 'bfloat16', 'float32')]
@@ -26,7 +26,7 @@ def test_a_table_of_costs_and_errors(run_tool, in_tiny_toy):
         assert 0 < float16['error'] < 2**-11 < bfloat16['error'] < 2**-8
         assert float32['megabytes'] == 2 * float16['megabytes'] == 24 * 100 * 4 / 1e6
     assert rows[0]['forward'] < rows[3]['forward']
-    assert not Path('work_dirs/vitdet_afa-store_toy/store_benchmark').exists()
+    assert not Path('work_dirs/store_vitdet_afa-store_toy/store_benchmark').exists()
 
 
 @pytest.mark.parametrize('args, message', [

@@ -27,14 +27,16 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--checkpoint', metavar='FILE',
                         help="weights to measure errors with (default: the config's start weights)")
     parser.add_argument('--out', metavar='DIR',
-                        help='folder for store.json (default: work_dirs/<name of the config>)')
+                        help='folder for store.json (default: work_dirs/store_<name of the config>)')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
     with one_line_errors():
-        cfg = load_config(args.config, args.cfg_options, args.out)
+        # A folder of its own, for MMEngine's runner writes the changed config into it.
+        out = args.out or str(Path('work_dirs', f'store_{Path(args.config).stem}'))
+        cfg = load_config(args.config, args.cfg_options, out)
         if args.checkpoint is not None:
             require_checkpoint(args.checkpoint)
             cfg.load_from = args.checkpoint
@@ -49,9 +51,9 @@ def main() -> None:
         result = dict(config=Path(args.config).name, options=args.cfg_options,
                       **measure_storing(runner, args.frozen, layers))
         print(storing_table(result))
-        out = Path(cfg.work_dir) / 'store.json'
-        write_text_atomic(out, json.dumps(result, indent=1))
-        print(f'\nwritten: {out}')
+        written = Path(out, 'store.json')
+        write_text_atomic(written, json.dumps(result, indent=1))
+        print(f'\nwritten: {written}')
 
 
 if __name__ == '__main__':

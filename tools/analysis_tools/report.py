@@ -1,6 +1,6 @@
 """Writes one HTML page about runs: summary, tables, plots, detections, settings, environment.
 
-The first run is the one that the others are compared with.
+The others are compared with the first run, or seed by seed with those that share its config.
 
 Example: python tools/analysis_tools/report.py work_dirs/vitdet_{base,afa}_toy --out report.html
 """
@@ -27,8 +27,8 @@ def main() -> None:
                         help='page to write; it needs no other file and no network')
     parser.add_argument('--images', type=int, default=4, metavar='N',
                         help='images of the validation set to show detections in (default: 4)')
-    parser.add_argument('--title', help='title of the page (default: names of the first and of '
-                        'the other runs)')
+    parser.add_argument('--title', help="title of the page (default: the first run's name, and "
+                        'which or how many other configs there are)')
     args = parser.parse_args()
     with one_line_errors():
         # No file of a run is called so: none can be overwritten.

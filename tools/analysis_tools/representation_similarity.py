@@ -83,13 +83,16 @@ def compare(cfg: Config, args: argparse.Namespace) -> Similarity:
     """Reads, computes, and looks up when layers froze."""
     judged: Optional[RunRecord] = args.freezing and read_timeline(args.freezing)
     checkpoints = read_checkpoints(args.checkpoints)
+    if cfg.get('data_preprocessor'):  # which MMEngine's runner puts into the model
+        cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
     model = MODELS.build(cfg.model)
     require_same_model(model, checkpoints)
     stack = build_stack(model, configured_layers(cfg))
     layers = [list(names) for names in stack.names]
     epochs = [checkpoint.epoch for checkpoint in checkpoints]
-    # In an iteration loop all checkpoints are of the same epoch.
-    unit = 'epoch' if len(set(epochs)) == len(epochs) else 'iteration'
+    # In an iteration loop all checkpoints are of the same epoch, and all decisions of epoch 0.
+    inside = judged and any(d['iteration'] and not d['epoch'] for d in judged.decisions)
+    unit = 'epoch' if len(set(epochs)) == len(epochs) and not inside else 'iteration'
     record = judged or checkpoints[-1].record()
     freezing = record and Freezing.of(record, unit, layers, own=judged is None)
     loader = minibatches(cfg, args.images, args.batch)

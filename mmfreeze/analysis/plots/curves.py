@@ -6,7 +6,7 @@ from matplotlib.lines import Line2D
 
 from ..runs import Run, group_runs, labels
 from ..tables import shown_metrics
-from .style import line_style, marker_style
+from .style import line_style, marker_style, plain
 
 # From how many seconds on an axis counts in what.
 UNITS = ((2 * 3600, 3600, 'h'), (300, 60, 'min'), (0, 1, 's'))
@@ -55,7 +55,7 @@ def curves_figure(runs: Sequence[Run]) -> Figure:
                  xlim=(0, 1.03 * longest / second))
         if title in (EPOCH_TIME, MEMORY):
             axis.set_ylim(bottom=0)
-    handles = [Line2D([], [], **styles[id(run)], label=label
+    handles = [Line2D([], [], **styles[id(run)], label=plain(label)
                       + f' ({run.progress} epochs)' * (run.finished is False))
                for run, label in zip(runs, labels(runs))]
     if any(run.finished is False for run in runs):

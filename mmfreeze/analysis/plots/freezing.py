@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 
 from ..course import SIGNALS, Course, course_of
 from ..runs import Run, labels
-from .style import FROZEN, MARKERS, TRAINED
+from .style import FROZEN, MARKERS, TRAINED, plain
 
 COLUMNS = 3
 # Rises in lightness, and has neither the blue nor the grey of cells without a signal.
@@ -54,7 +54,7 @@ def freezing_figure(runs: Sequence[Run]) -> Figure:
         _draw_seconds(lower, run, longest)
         lower.sharex(upper)
         upper.tick_params(labelbottom=False)
-        upper.set_title(f'{label}\n{run.record.policy["type"]}'
+        upper.set_title(f'{plain(label)}\n{run.record.policy["type"]}'
                         + f', {run.progress} epochs' * (run.finished is False), fontsize=9)
         lower.set_xlabel(f'training so far / {course.unit}')
     for unused in (*uppers[len(runs):], *lowers[len(runs):]):

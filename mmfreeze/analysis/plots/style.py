@@ -26,6 +26,11 @@ def marker_style(number: int) -> dict:
     return dict(marker=MARKERS[number % len(MARKERS)], markersize=4)
 
 
+def plain(text: str) -> str:
+    """A text of somebody's own, in which matplotlib is to see no formula."""
+    return text.replace('$', r'\$')
+
+
 def save_figure(figure: Figure, path: Union[str, Path]) -> None:
     """Writes a figure, in full or not at all.
 

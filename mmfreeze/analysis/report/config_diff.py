@@ -6,9 +6,11 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 # A config also holds the variables of its files (``train_pipeline``), which nothing reads.
-READ = {*inspect.signature(Runner.__init__).parameters, 'custom_imports', 'compile'}
+READ = {*inspect.signature(Runner.__init__).parameters, 'custom_imports', 'compile',
+        'model_wrapper_cfg', 'find_unused_parameters', 'sync_bn', 'activation_checkpointing',
+        'efficient_conv_bn_eval'}
 # Where a run lies is no setting of its training.
-IGNORED = {'work_dir', 'experiment_name'}
+IGNORED = {'work_dir', 'experiment_name', 'resume'}
 
 NOT_SET = '(not set)'
 

@@ -1,4 +1,5 @@
 """What the models of several runs find in the same few images."""
+import copy
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -130,7 +131,7 @@ def _config(run: Run) -> Config:
     if run.config.get('custom_imports'):
         import_modules_from_strings(**run.config.custom_imports)
     init_default_scope('mmdet')
-    return run.config.copy()
+    return copy.deepcopy(run.config)  # building a model of it changes it, deep inside
 
 
 def _checkpoint(work_dir: Path) -> Path:

@@ -1,4 +1,6 @@
 """What runs saved and what it cost, in sentences."""
+from math import isnan
+from statistics import mean
 from typing import Any, Dict, List, Optional, Sequence
 
 from ..numbers import decimals, number, spread
@@ -21,7 +23,7 @@ def summarise(runs: Sequence[Run], comparison: Dict[str, Any]) -> List[str]:
     of_name = {entry['name']: (entry, run) for entry, run in zip(comparison['runs'], runs)}
     groups = [Group(group, [of_name[name] for name in group['runs']])
               for group in comparison['groups']]
-    texts = [_trained(runs[0])]
+    texts = [_trained(runs[0], comparison['runs'][0]['name'])]
     for group in groups:
         parts = [group.course(), group.unfinished()]
         parts += [group.result()] if group is groups[0] else [
@@ -45,6 +47,7 @@ class Group:
         self.counted = [entry for entry in self.entries if entry['finished'] is not False]
         self.mean, self.std = summary['mean'], summary['std']
         self.layers, self.policy = summary['layers'], summary['policy']
+        self.seeds = summary['seeds']
         self.record = members[0][1].record
 
     @property
@@ -77,7 +80,8 @@ class Group:
         """Time and accuracy by themselves."""
         if not self.counted:
             return ''
-        metrics = [f'{name} {self.shown(name)}' for name in self.metrics()]
+        at_end = all(entry['metrics_epoch'] == entry['epochs'] for entry in self.counted)
+        metrics = [f'{name} {self.shown(name)}' for name in self.metrics() if at_end]
         return f'Training took {_seconds(self.mean["total_seconds"])}' + (
             f'; at its end: {", ".join(metrics)}.' if metrics else '.')
 
@@ -88,16 +92,20 @@ class Group:
         speed_up = (self.mean if self.counted else entries[0]['numbers'])['speed_up']
         if speed_up is None:
             return ''
-        fewest = min((entry['speed_up_epochs'] for entry in entries if entry['speed_up_epochs']),
-                     default=None)
-        saved = 100 * (1 - 1 / speed_up)
+        partly = any(entry['speed_up_epochs'] for entry in entries)
+        # Those that they are compared with, seed by seed, may be fewer than the other's runs.
+        totals = {entry['name']: entry['numbers']['total_seconds'] for entry in base.entries}
+        against = None if partly else mean(totals[entry['compared_with']] for entry in entries)
+        saved = 100 * (1 - (1 / speed_up if partly else self.mean['total_seconds'] / against))
         text = (f'It saved {saved:.1f} % of the training time of {base.name}'
                 if round(saved, 1) > 0 else
                 f'It saved no training time: it took {abs(saved):.1f} % more than {base.name}')
-        if fewest:
-            return f'{text}, over the first {fewest} epochs of both.'
+        if partly:
+            lengths = {entry['speed_up_epochs'] or entry['epochs'] for entry in entries}
+            return text + (f', over the first {lengths.pop()} epochs of both.' if len(lengths) == 1
+                           else ', each over the epochs that both have.')
         return (f'{text} ({_seconds(self.mean["total_seconds"])} against '
-                f'{_seconds(base.mean["total_seconds"])}).')
+                f'{_seconds(against)}).')
 
     def accuracy(self, base: 'Group') -> str:
         """Metrics at the end against another group's."""
@@ -109,7 +117,9 @@ class Group:
         changes = {name: round(self.mean[name] - base.mean[name], DIGITS[name])
                    for name in metrics}
         signs = {(change > 0) - (change < 0) for change in changes.values()}
-        verdict = ('Accuracy is mixed' if signs >= {1, -1} else 'It lost accuracy' if -1 in signs
+        verdict = ('Accuracy cannot be compared' if any(map(isnan, changes.values()))
+                   else 'Accuracy is mixed' if signs >= {1, -1}
+                   else 'It lost accuracy' if -1 in signs
                    else 'Its accuracy is higher' if 1 in signs
                    else 'Its accuracy is the same in all digits shown')
         return f'{verdict}: ' + ', '.join(
@@ -125,24 +135,24 @@ class Group:
         return spread(self.mean[name], self.std[name], DIGITS[name])
 
 
-def _trained(run: Run) -> str:
+def _trained(run: Run, name: str) -> str:
     layers = len(run.record.layers)
     if run.config is None:
-        return (f'{run.name} has no readable config, so what was trained is not known, but that it '
+        return (f'{name} has no readable config, so what was trained is not known, but that it '
                 f'has {layers} layers that can freeze.')
     model, data = run.config.model, run.config.train_dataloader.dataset
     while 'dataset' in data:  # a wrapper
         data = data.dataset
     backbone = model.get('backbone', {}).get('type')
-    length = f'{run.planned_epochs} epochs' if run.planned_epochs else 'some iterations'
     place = f' ({data.data_root})' if data.get('data_root') else ''
     return (f'{model.type}' + (f' with the backbone {backbone}' if backbone else '')
-            + f', in which {layers} layers can freeze, was trained on {data.type}{place} for '
-            f'{length}.')
+            + f', in which {layers} layers can freeze, '
+            + ('is to be trained' if run.finished is False else 'was trained')
+            + f' on {data.type}{place} for {run.planned_epochs} epochs.')
 
 
 def _trust(groups: Sequence[Group]) -> List[str]:
-    known = [len({entry['seed'] for entry in group.counted}) for group in groups if group.counted]
+    known = [group.seeds for group in groups if group.counted]
     if len(known) < 2:
         return ['Equal accuracy is not claimed: no two configs have a finished run.']
     seeds = min(known)

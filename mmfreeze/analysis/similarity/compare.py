@@ -62,7 +62,8 @@ def compare_layers(model: nn.Module, stack: LayerStack, checkpoints: Sequence[Ru
         for all images.
 
     Raises:
-        ValueError: A layer is not called, or what it returns is not ordered by images.
+        ValueError: A layer is not called, or what it returns is not ordered by images, or not
+            finite.
     """
     grams = LayerGrams(model, stack)
 
@@ -70,6 +71,9 @@ def compare_layers(model: nn.Module, stack: LayerStack, checkpoints: Sequence[Ru
         model.load_state_dict(checkpoint.weights)
         found = [grams(model.data_preprocessor(batch, training=False)['inputs']).cpu()
                  for batch in loader]
+        if not all(gram.isfinite().all() for gram in found):
+            raise ValueError(f'{checkpoint.path}: layers give NaN or infinite values, so there is '
+                             'nothing to compare')
         report(f'[{number}/{len(checkpoints)}] {checkpoint.path}')
         return found
 

@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
+from mmfreeze.analysis.plots.style import save_figure
+
 from .similarity import Similarity
 
 MOST_LABELS = 16
@@ -16,8 +18,7 @@ def plot_similarity(similarity: Similarity, path: Union[str, Path]) -> None:
 
     Args:
         similarity (Similarity): What was found.
-        path (str | Path): The picture to write, in a folder that exists; its suffix says the
-            format.
+        path (str | Path): The picture to write; its suffix says the format.
     """
     layers, times = len(similarity.layers), similarity.times
     values = np.ma.masked_invalid(np.array(similarity.cka, dtype=float))
@@ -48,4 +49,4 @@ def plot_similarity(similarity: Similarity, path: Union[str, Path]) -> None:
     axes.set_xlabel(similarity.unit)
     axes.set_ylabel('layer (0 = input)')
     figure.legend(loc='outside lower center', frameon=False, fontsize=8)
-    figure.savefig(path, dpi=130)
+    save_figure(figure, path)

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict
 
 import numpy as np
 import torch
-from mmengine.runner.checkpoint import get_torch_safe_globals
+from mmengine.runner import checkpoint as runner_checkpoint
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -122,7 +122,9 @@ def _state_dict(content: Any) -> Any:
 
 def _read_torch(path: Path, trust_pickle: bool, mmap: bool = False) -> Any:
     # What mmengine's own checkpoints hold beside tensors; its runner admits the same when it loads.
-    with torch.serialization.safe_globals(get_torch_safe_globals()):
+    # The fork's list of what checkpoints may hold; upstream's MMEngine has none.
+    admitted = getattr(runner_checkpoint, 'get_torch_safe_globals', list)()
+    with torch.serialization.safe_globals(admitted):
         return torch.load(
             path, map_location='cpu', weights_only=not trust_pickle, mmap=mmap)
 
