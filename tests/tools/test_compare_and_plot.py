@@ -46,6 +46,13 @@ def test_plot(work_dirs, run_tool, tmp_path):
     assert result.code == 0 and (tmp_path / 'new/x.svg').read_text().startswith('<?xml')
 
 
+def test_names_are_no_formulas(make_run, run_tool, tmp_path):
+    work_dir = make_run('$NAME_$SEED', frozen=[0, 1], seconds=[2., 2.])
+    for call in (compare, plot):
+        result = call(run_tool, work_dir, '--out', tmp_path / f'{call.__name__}.png')
+        assert result.code == 0, result.err
+
+
 def test_refusals(work_dirs, run_tool, tmp_path):
     base = work_dirs[0]
     (base / 'comparison.json').write_text('{}')

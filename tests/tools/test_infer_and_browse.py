@@ -129,6 +129,7 @@ def test_browse_training_images_as_augmented(in_tiny_toy, run_tool):
     (['--num', '0'], '--num must be 1 or more'),
     (['--cfg-options', 'train_dataloader.dataset.ann_file=absent.json'], 'absent.json'),
     (['--split', 'test', '--cfg-options', 'test_dataloader=None'], 'no test_dataloader'),
+    (['--cfg-options', 'default_scope=mmpretrain'], 'not that of a detector'),
 ])
 def test_browse_refusals(in_tiny_toy, run_tool, args, message):
     done = run_tool(BROWSE, CONFIG, '--out', 'seen', *args)

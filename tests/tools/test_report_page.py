@@ -67,7 +67,8 @@ def write_run(folder, policy, frozen, found):
     cfg = Config.fromfile(ROOT / 'configs/vitdet_base_toy.py')
     cfg.model.backbone.update(depth=1, global_attn_indexes=(0, ))
     cfg.merge_from_dict({'custom_hooks.0.policy.type': policy, 'train_cfg.max_epochs': 2,
-                         'model.test_cfg.rcnn.max_per_img': 3})
+                         'model.test_cfg.rcnn.max_per_img': 3,
+                         'model.backbone.init_cfg': dict(type='Pretrained', checkpoint=found)})
     folder.mkdir(parents=True)
     cfg.dump(folder / 'config.py')
     init_default_scope('mmdet')
@@ -110,6 +111,8 @@ def check_page(page):
     assert ['1.00', '1.20'] == [row[table[0].index('speed-up')] for row in table[1:]]
     assert ['custom_hooks.0.policy.type', "'NoFreezing'", "'LinearFreezing'"] in (
         page.tables['<lfa> against base:'])
+    assert ['model.backbone.init_cfg.checkpoint', "'ship'", "'vehicle'"] in (
+        page.tables['<lfa> against base:']), 'showing detections changes no config'
     assert 'saved 16.7 %' in page.sections['summary']
     assert 'not tell the environment' in page.sections['environment']
     assert len(page.links) > 4

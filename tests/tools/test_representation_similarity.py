@@ -98,6 +98,25 @@ def test_one_line_errors(run_tool, run, config, options, message):
     assert len(result.err.strip().splitlines()) == 1
 
 
+def test_runs_of_iteration_loops_are_judged_by_iterations(run_tool, run):
+    Path('lfa').mkdir()
+    timeline = dict(record(), policy=dict(type='LinearFreezing'), layers=LAYERS)
+    timeline['decisions'] = [dict(iteration=25, epoch=0, num_frozen=1)]
+    Path('lfa/freezing_timeline.json').write_text(json.dumps(timeline))
+    result = run_tool(TOOL, TOY, '--checkpoints', 'epoch_2.pth', 'epoch_10.pth', '--freezing',
+                      'lfa', *OPTIONS)
+    assert '- layer 0 froze after iteration 25; its CKA to the final model was 1.000' in result.out
+
+
+def test_a_diverged_run_ends_in_one_line(run_tool, run):
+    checkpoint = torch.load('epoch_2.pth', weights_only=False)
+    checkpoint['state_dict']['backbone.patch_embed.projection.bias'] *= torch.nan
+    Path('epoch_2.pth').unlink()
+    torch.save(checkpoint, 'epoch_2.pth')
+    result = run_tool(TOOL, TOY, '--checkpoints', 'epoch_1.pth', 'epoch_2.pth', *OPTIONS)
+    assert result.code == 1 and 'epoch_2.pth: layers give NaN or infinite values' in result.err
+
+
 def test_records_of_other_layers_end_in_one_line(run_tool, run):
     result = run_tool(TOOL, TOY, '--checkpoints', 'epoch_1.pth', 'epoch_2.pth', *OPTIONS,
                       'custom_hooks.0.layers=[backbone.blocks.*]')

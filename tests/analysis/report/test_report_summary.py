@@ -80,6 +80,26 @@ def test_three_seeds(write_run):
         'the fewest of those that are finished')
 
 
+def test_seeds_are_compared_with_their_own(write_run):
+    runs = [write_run(f'base/seed_{seed}', seconds=(s, s, s, s), seed=seed)
+            for seed, s in enumerate((2.5, 5.))]
+    lfa = write_run('lfa', 'LinearFreezing', (0, 1, 1, 1), (5., 5., 3., 3.), seed=1)
+    assert 'saved 20.0 % of the training time of base/seed_0, base/seed_1 (16.0 s against 20.0 s)' \
+        in sentences(*runs, lfa)[2]
+
+
+def test_metrics_that_are_no_numbers(base, write_run):
+    lost = [write_run(f'lost/seed_{seed}', 'LinearFreezing', (0, 1, 1, 1), ap50=float('nan'),
+                      seed=seed) for seed in range(2)]
+    assert 'Accuracy cannot be compared' in sentences(base, *lost)[2]
+
+
+def test_runs_without_a_seed_have_different_ones(write_run):
+    runs = [write_run(f'{policy}/{i}', policy, seed=None) for policy in
+            ('NoFreezing', 'LinearFreezing') for i in range(3)]
+    assert 'at least 3 seeds' in sentences(*runs)[3]
+
+
 def test_run_without_a_config(base, write_run):
     text = sentences(write_run('bare', config=False), base)[0]
     assert text == ('bare has no readable config, so what was trained is not known, but that it '
