@@ -110,7 +110,7 @@ def test_runs_of_iteration_loops_are_judged_by_iterations(run_tool, run):
 
 def test_a_diverged_run_ends_in_one_line(run_tool, run):
     checkpoint = torch.load('epoch_2.pth', weights_only=False)
-    checkpoint['state_dict']['backbone.patch_embed.projection.bias'] *= torch.nan
+    checkpoint['state_dict']['backbone.patch_embed.proj.bias'] *= torch.nan
     Path('epoch_2.pth').unlink()
     torch.save(checkpoint, 'epoch_2.pth')
     result = run_tool(TOOL, TOY, '--checkpoints', 'epoch_1.pth', 'epoch_2.pth', *OPTIONS)
