@@ -85,7 +85,7 @@ def test_runs_that_differ_in_their_seeds_only_belong_together(make):
     # The first start of a run that was resumed tells what it began with.
     hooks = [dict(type='LayerFreezingHook')]
     for name, weights in (('h', None), ('i', 'weights.pth')):
-        work_dir = make(name, settings(resume=True, load_from='epoch_2.pth'))
+        work_dir = make(name, settings(lr=.1, resume=True, load_from='epoch_2.pth'))
         first = work_dir / '20250101_000000/vis_data/config.py'
         first.parent.mkdir(parents=True)
         (first.parent / 'scalars.json').touch()

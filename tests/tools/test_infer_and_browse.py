@@ -11,6 +11,7 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 from pycocotools.coco import COCO
 
+from mmfreeze.analysis.annotated_images import annotated_images
 from mmfreeze.datasets import ToyDataset
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -125,11 +126,15 @@ def test_browse_training_images_as_augmented(in_tiny_toy, run_tool):
     assert np.median(np.abs(drawn - bare[:, ::-1])) < 5 < np.median(np.abs(drawn - bare))
 
 
+def test_browse_is_for_detectors():
+    with pytest.raises(ValueError, match='not that of a detector'):
+        annotated_images(Config(dict(default_scope='mmpretrain')), 'train')
+
+
 @pytest.mark.parametrize('args, message', [
     (['--num', '0'], '--num must be 1 or more'),
     (['--cfg-options', 'train_dataloader.dataset.ann_file=absent.json'], 'absent.json'),
     (['--split', 'test', '--cfg-options', 'test_dataloader=None'], 'no test_dataloader'),
-    (['--cfg-options', 'default_scope=mmpretrain'], 'not that of a detector'),
 ])
 def test_browse_refusals(in_tiny_toy, run_tool, args, message):
     done = run_tool(BROWSE, CONFIG, '--out', 'seen', *args)

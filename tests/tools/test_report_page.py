@@ -67,8 +67,8 @@ def write_run(folder, policy, frozen, found):
     cfg = Config.fromfile(ROOT / 'configs/vitdet_base_toy.py')
     cfg.model.backbone.update(depth=1, global_attn_indexes=(0, ))
     cfg.merge_from_dict({'custom_hooks.0.policy.type': policy, 'train_cfg.max_epochs': 2,
-                         'model.test_cfg.rcnn.max_per_img': 3,
-                         'model.backbone.init_cfg': dict(type='Pretrained', checkpoint=found)})
+                         'model.test_cfg.rcnn.max_per_img': 3})
+    cfg.model.backbone.init_cfg = dict(type='PretrainedViT', checkpoint=found)
     folder.mkdir(parents=True)
     cfg.dump(folder / 'config.py')
     init_default_scope('mmdet')

@@ -84,7 +84,7 @@ def test_seeds_are_compared_with_their_own(write_run):
     runs = [write_run(f'base/seed_{seed}', seconds=(s, s, s, s), seed=seed)
             for seed, s in enumerate((2.5, 5.))]
     lfa = write_run('lfa', 'LinearFreezing', (0, 1, 1, 1), (5., 5., 3., 3.), seed=1)
-    assert 'saved 20.0 % of the training time of base/seed_0, base/seed_1 (16.0 s against 20.0 s)' \
+    assert 'saved 20.0 % of the training time of seed_0, seed_1 (16.0 s against 20.0 s)' \
         in sentences(*runs, lfa)[2]
 
 
