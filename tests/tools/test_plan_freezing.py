@@ -91,4 +91,5 @@ def test_one_line_errors(run_tool, tmp_path, monkeypatch, args, message):
 
 def test_help_shows_an_example(run_tool):
     result = run_tool(TOOL, '--help')
-    assert result.code == 0 and 'Example: python tools/analysis_tools/plan_freezing.py' in result.out
+    assert result.code == 0
+    assert 'Example: python tools/analysis_tools/plan_freezing.py' in result.out

@@ -32,8 +32,8 @@ from mmfreeze.utils.files import write_text_atomic
 def parse_args() -> argparse.Namespace:
     parser = config_parser(__doc__)
     parser.add_argument('--policy', nargs='+', metavar='NAME',
-                        help=f'what to plan beside what the config itself freezes: {", ".join(KNOWN)}'
-                        ' (default: all that suit the config)')
+                        help='what to plan beside what the config itself freezes: '
+                        f'{", ".join(KNOWN)} (default: all that suit the config)')
     parser.add_argument('--epochs', type=int, metavar='N',
                         help="length of the training (default: the config's)")
     parser.add_argument('--out', metavar='DIR', help='folder for plan.md, plan.json and plan.png '

@@ -29,7 +29,8 @@ def advice(plan: Plan, rehearsal: Rehearsal) -> List[str]:
         paragraphs.append(loading)
     paragraphs.append(
         'What freezing costs in accuracy cannot be predicted. docs/results.md says what it cost '
-        'where it was measured; on your data, tools/analysis_tools/speedup_protocol.py measures it.')
+        'where it was measured; on your data, tools/analysis_tools/speedup_protocol.py measures '
+        'it.')
     return paragraphs
 
 

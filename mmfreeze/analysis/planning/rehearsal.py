@@ -2,8 +2,8 @@
 import copy
 import time
 from dataclasses import dataclass
-from statistics import median
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from statistics import mean, median
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import torch
 from mmengine.config import Config
@@ -102,15 +102,13 @@ def rehearse(cfg: Config, work_dir: str, store: Dict[str, Any],
     if stage.loads:
         say('the frozen-feature store ...')
         kept, no_store = measure_store_of(stage.runner, stage.model, layers, store)
-    middle = [median(times[n]) for n in quarters]
-    rounds = [sum(column) for column in zip(*times.values())]
-    interval = median_interval(rounds)
+    middle, uncertainty = _typical([times[n] for n in quarters])
     loader = stage.runner.train_loop.dataloader
     measured = Measured(
         counts=quarters, seconds=middle, memory=memory, layers=costs, forward=forward,
         batch_size=images, load=median(loads) / images if stage.loads else 0.,
         workers=loader.num_workers, first=max(0., sum(slow) - SLOW * usual),
-        uncertainty=(interval['upper'] - interval['lower']) / 2 / interval['median'], store=kept)
+        uncertainty=uncertainty, store=kept)
     known = (len(loader.dataset), len(loader)) if stage.loads else (None, None)
     return Rehearsal(measured, [', '.join(names) for names in stage.stack.names], *known,
                      stage.batch, stage.memory_of, len(loads), no_store)
@@ -193,6 +191,18 @@ class _Stage:
         images = self.model.data_preprocessor(self.first, True)['inputs']
         return measure_forward(stack, self.model, images,
                                lambda: self.runner.optim_wrapper.optim_context(self.model))
+
+
+def _typical(times: List[List[float]]) -> Tuple[List[float], float]:
+    """The typical time of each row, and how well it is known, as a share of it.
+
+    Rows are compared within a round, for a machine that drifts slows whole rounds.
+    """
+    rounds = [mean(column) for column in zip(*times)]
+    interval = median_interval(rounds)
+    shares = [median(time / whole for time, whole in zip(row, rounds)) for row in times]
+    return ([share * interval['median'] for share in shares],
+            (interval['upper'] - interval['lower']) / 2 / interval['median'])
 
 
 def _rehearsal_config(cfg: Config, work_dir: str) -> Config:

@@ -1,4 +1,5 @@
 """From a config and measurements to rows, ranges and words."""
+import json
 import random
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from mmengine.config import Config
 from mmfreeze.analysis.planning import (Length, Measured, PlannedRow, course_of, make_plan,
                                         planned_rows)
 from mmfreeze.analysis.planning.picture import plot_plan
-from mmfreeze.analysis.planning.rehearsal import Rehearsal
+from mmfreeze.analysis.planning.rehearsal import Rehearsal, _typical
 from mmfreeze.analysis.planning.report import course_text, plan_as_dict, plan_report
 from mmfreeze.freezing.cost import LayerCosts
 
@@ -112,13 +113,19 @@ def test_the_words_that_loading_deserves():
         assert (said in text) if said else 'Freezing saves nothing' not in text
 
 
+def test_a_drifting_machine_leaves_the_shares_as_they_are():
+    drift = [1, 2, 4, 1.5, 1, 3, 2, 1, 2, 8]
+    times, uncertainty = _typical([[share * by for by in drift] for share in (1., .75, .5)])
+    assert times == pytest.approx([2., 1.5, 1.]) and uncertainty > .2
+    assert _typical([[1.] * 5, [.5] * 5]) == ([1., .5], 0)
+
+
 def test_course_text():
     assert course_text([0, 0, 3, 3, 5]) == '0, 3 from epoch 3, 5 from 5'
     assert course_text([12, 12]) == '12'
 
 
 def test_plain_types_and_picture(tmp_path):
-    import json
     of = measured()
     plan = make_plan(of, LENGTH, [AFA, LFA], {})
     again = json.loads(json.dumps(plan_as_dict(plan, rehearsal(of))))

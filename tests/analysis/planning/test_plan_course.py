@@ -9,7 +9,8 @@ from mmfreeze.freezing.cost import LayerCosts
 from mmfreeze.freezing.saving import predicted_saving
 
 LAYERS = LayerCosts(forward=[5, 3, 2], backward=[10, 6, 4], rest_forward=4, rest_backward=7)
-STORE = MeasuredStore(StoreCosts(load=.25, forward=[.01, .02, .03], write=.125, read=.0625, views=2),
+STORE = MeasuredStore(StoreCosts(load=.25, forward=[.01, .02, .03], write=.125, read=.0625,
+                                 views=2),
                       load_bare=.0625, setup=3., move=.5, nbytes=1000)
 MEASURED = Measured(
     counts=[0, 3], seconds=[2., 1.], memory=[200, 100], layers=LAYERS, forward=[.01, .02, .03],
