@@ -43,7 +43,7 @@ class StoreRoom:
         taken = old.nbytes if old is not None else 0
         room = self.max_bytes
         if self.folder is None:
-            room = min(room, _free_memory() + (old.written_bytes if old is not None else 0))
+            room = min(room, free_memory() + (old.written_bytes if old is not None else 0))
         if size > room:
             raise ValueError(
                 f'store: no room for {size / 1e9:.3g} GB of features behind layer '
@@ -60,7 +60,7 @@ class StoreRoom:
         return FeatureStore(samples, shapes, self.dtype, views, folder, content)
 
 
-def _free_memory() -> int:
+def free_memory() -> int:
     """This process's share of the bytes that can be had without swapping, as Linux estimates."""
     lines = dict(line.split(':') for line in Path('/proc/meminfo').read_text().splitlines())
     sharing = int(os.environ.get('LOCAL_WORLD_SIZE', dist.get_world_size()))

@@ -90,7 +90,7 @@ def chain_when_one_rank_has_no_room(folder):
 
     FeatureStore.__init__ = full
     # Rank 1 has room for one only: its old store goes before the third is refused.
-    store_room._free_memory = lambda: 0 if dist.get_rank() == 1 and len(opened) == 2 else 10**9
+    store_room.free_memory = lambda: 0 if dist.get_rank() == 1 and len(opened) == 2 else 10**9
     weights, watch, record = run(Path(folder, 'no_room'), store={},
                                  **given(folder, views=1))
     return dict(called=watch.called[-1], fills=[fill['to_layer'] for fill in record['fills']])

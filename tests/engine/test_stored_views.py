@@ -234,7 +234,7 @@ def test_a_batch_that_came_without_images_gets_them_when_the_store_is_gone(tmp_p
 
     monkeypatch.setattr(FeatureStore, '__init__', no_more)
     # With room for one only, the old one goes before the new one is refused.
-    monkeypatch.setattr('mmfreeze.engine.store_room._free_memory',
+    monkeypatch.setattr('mmfreeze.engine.store_room.free_memory',
                         lambda: 0 if opened else 10**9)
     weights, watch, record = run(tmp_path / 'run', store=dict(), **given())
     assert same(weights, plain[0])

@@ -1,5 +1,6 @@
 """The command line of the planner."""
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,9 @@ def test_from_the_command_to_the_plan(run_tool, in_tiny_toy):
     assert len(list(out.iterdir())) == 3
 
 
-def test_what_a_config_freezes_itself_comes_first(run_tool, tmp_path, monkeypatch):
+def test_what_a_config_freezes_itself_comes_first(run_tool, tiny_toy, tmp_path, monkeypatch):
+    """Where the annotations are there, but not the images."""
+    shutil.copytree(tiny_toy / 'data/toy/annotations', tmp_path / 'data/toy/annotations')
     monkeypatch.chdir(tmp_path)
     result = run_tool(TOOL, AFA, '--policy', 'lfa', '--out', 'new/plan', *TINY,
                       'model.backbone.img_size=32', 'model.backbone.window_size=2')
@@ -78,6 +81,8 @@ def test_stock_config_in_an_iteration_loop(run_tool, tmp_path, monkeypatch):
     ([VIEWS, '--policy', 'afa', 'best'], '--policy best: known are lfa, afa, geometric'),
     ([VIEWS, '--policy', 'afa', 'afa'], '--policy names afa twice'),
     ([VIEWS, '--epochs', 0], '--epochs must be at least 1, but is 0'),
+    ([VIEWS, '--epochs', 3, '--cfg-options', 'train_cfg.max_epochs=None', 'train_cfg.max_iters=9'],
+     '--epochs: the config counts in iterations; set --cfg-options train_cfg.max_iters=N instead'),
     ([VIEWS, '--out', 'file'], '--out file is a file: name a folder'),
     ([VIEWS, '--cfg-options', 'compile=True'], 'compile of MMEngine does not go with freezing'),
 ])

@@ -75,6 +75,9 @@ def main() -> None:
         if args.epochs is not None:
             if args.epochs < 1:
                 raise ValueError(f'--epochs must be at least 1, but is {args.epochs}')
+            if cfg.train_cfg.get('max_epochs') is None:
+                raise ValueError('--epochs: the config counts in iterations; set --cfg-options '
+                                 'train_cfg.max_iters=N instead')
             cfg = with_epochs(cfg, args.epochs)
         plan(cfg, args, out)
 

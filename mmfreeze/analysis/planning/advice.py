@@ -71,9 +71,10 @@ def _store(plan: Plan, rehearsal: Rehearsal) -> str:
         return f'Features of frozen layers cannot be stored: {rehearsal.no_store}.'
     fewest = store.costs.break_even(plan.length.passes)
     if fewest is None:
-        return 'Storing the features of frozen layers does not pay in so short a run.'
+        return 'Storing the features of frozen layers does not pay in this run.'
     text = (f'Storing the features of frozen layers pays from {fewest} frozen layer'
-            f'{"s" * (fewest > 1)} on and takes {store.nbytes / 1e6:.0f} MB')
+            f'{"s" * (fewest > 1)} on, if they freeze at the beginning, and takes about '
+            f'{store.size}')
     pair = {p.row.name: p.saved(plan.base) for p in plan.policies}
     if 'afa' in pair and 'afa+store' in pair:
         text += f': AFA then saves {percent(pair["afa+store"])} instead of {percent(pair["afa"])}'

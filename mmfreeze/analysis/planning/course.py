@@ -19,7 +19,8 @@ class Course:
         fill_seconds (float): Of all fillings.
         flops (float): Of the run, forward and backward, fillings included.
         stored (list[int]): Layers behind which features are stored at the end of each pass.
-        memory (tuple[float, float]): Bytes at most, and in the last iteration, the store included.
+        memory (tuple[float, float]): Bytes at most, and in the last iteration; with the store, if
+            it is in memory, and at most with both generations of it while it moves.
     """
     frozen: List[int]
     seconds: List[float]
@@ -55,7 +56,9 @@ def course_of(measured: Measured, length: Length, trajectory: Sequence[int],
     each = length.max_iters // len(trajectory)
     frozen = [n for n in trajectory for _ in range(each)]
     prefix = None if when is None else _Prefix(measured, length, when)
-    ends, seconds, stored = [], [], []
+    store = measured.store
+    in_memory = 0 if store is None else store.memory
+    ends, seconds, stored, memory = [], [], [], []
     filling = flops = 0.
     for number in range(length.passes):
         spent = fill = 0.
@@ -63,32 +66,37 @@ def course_of(measured: Measured, length: Length, trajectory: Sequence[int],
         for n, run in groupby(frozen[begin:begin + length.iterations]):
             # Images say more than iterations: the last one of a pass may be partly filled.
             images = len(list(run)) * length.samples / length.iterations
-            behind = 0
+            behind = generations = 0
             if prefix is not None:
                 fill_seconds, fill_flops = prefix.follow(n, number)
                 if not free_fill:
                     fill, flops = fill + fill_seconds, flops + fill_flops
-                behind = prefix.behind
+                behind, generations = prefix.behind, prefix.generations
             spent += images / measured.batch_size * measured.iteration(n, behind)
             flops += images * (iteration_flops(measured.layers, n)
                                - sum(measured.layers.forward[:behind]))
+            memory.append(measured.peak(n) + generations * in_memory)
         ends.append(n)
         seconds.append(spent + fill)
         stored.append(behind)
         filling += fill
-    seconds[0] += measured.first + (measured.store.setup if prefix is not None else 0)
-    nbytes = measured.store.nbytes if any(stored) else 0
-    most = max(measured.peak(n) + (nbytes if behind else 0) for n, behind in zip(
-        (frozen[0], *ends), (0, *stored)))
-    return Course(ends, seconds, filling, flops, stored,
-                  (most, measured.peak(ends[-1]) + (nbytes if stored[-1] else 0)))
+    seconds[0] += measured.first
+    if prefix is not None:  # 'always' tries a boundary out, but measures nothing
+        seconds[0] += store.setup if when == 'auto' else store.move
+    last = measured.peak(n) + (in_memory if behind else 0)
+    return Course(ends, seconds, filling, flops, stored, (max(memory), last))
 
 
 class _Prefix:
-    """What ``StoredPrefix`` would do, and what that would cost."""
+    """What ``StoredPrefix`` would do, and what that would cost.
+
+    Attributes:
+        behind (int): Layers behind which features are stored.
+        generations (int): How many of them there were at once, since iterations were looked at.
+    """
 
     def __init__(self, measured: Measured, length: Length, when: str) -> None:
-        self.behind = 0
+        self.behind = self.generations = 0
         self._measured, self._length, self._when = measured, length, when
         self._views = measured.store.costs.views
         self._tried = 0
@@ -98,13 +106,14 @@ class _Prefix:
     def follow(self, num_frozen: int, number: int) -> Tuple[float, float]:
         """Seconds and FLOPs of what happens to the store before iterations of a pass."""
         seconds = flops = 0.
+        self.generations = int(self.behind > 0)
         if num_frozen > self._tried:
             self._tried = num_frozen
             if self._pays(num_frozen, number):
                 seconds, flops = self._move(num_frozen, number)
         if self.behind and self._last < number:
             lacking = self._length.samples * self._unseen(self._filled)
-            seconds += lacking * (self._measured.fill_load + self._write(0))
+            seconds += lacking * self._measured.filling(self.behind)
             flops += lacking * sum(self._measured.layers.forward[:self.behind])
             self._filled, self._last = self._filled + 1, number
         return seconds, flops
@@ -117,19 +126,20 @@ class _Prefix:
     def _move(self, num_frozen: int, number: int) -> Tuple[float, float]:
         """Computes what is stored, and shown again, behind more layers."""
         before, self.behind = self.behind, num_frozen
-        store = self._measured.store
-        if not before:
+        store, measured = self._measured.store, self._measured
+        if not before or 2 * store.nbytes > store.room:  # what was there goes, to make room
+            self._filled, self._last, self.generations = 0, -1, 1
             return store.move, 0.
-        held = self._views * (1 - self._unseen(self._filled))
-        again = self._length.samples * held * (
-            1 - self._unseen(self._length.passes - number))
-        return (store.move + again * (store.costs.read + self._write(before)),
-                again * sum(self._measured.layers.forward[before:num_frozen]))
-
-    def _write(self, before: int) -> float:
-        """Seconds to compute a sample from behind some layers on, and to write it."""
-        return (sum(self._measured.forward[before:self.behind])
-                + self._measured.store.costs.write)
+        self.generations = 2
+        # Of each sample the view that the running pass shows is certainly there and wanted, if the
+        # pass is filled already; the others by what the other passes showed and will show.
+        shown = int(self._last == number)
+        again = self._length.samples * (shown + (self._views - shown)
+                                        * (1 - self._unseen(self._filled - shown))
+                                        * (1 - self._unseen(self._length.passes - number - shown)))
+        return (store.move + again * (store.costs.read + sum(measured.forward[before:num_frozen])
+                                      + store.costs.write),
+                again * sum(measured.layers.forward[before:num_frozen]))
 
     def _unseen(self, passes: int) -> float:
         """Share of the views that so many passes do not show."""

@@ -16,15 +16,30 @@ class MeasuredStore:
         costs (StoreCosts): By which ``when='auto'`` decides.
         load_bare (float, optional): Seconds to load a stored image, without its pixels; None if it
             is loaded all the same.
-        setup (float): Seconds that it takes before the first epoch, once.
-        move (float): Seconds to try a boundary out, each time that layers freeze.
-        nbytes (int): What all views of all images take.
+        setup (float): Seconds that ``when='auto'`` takes before the first epoch, once.
+        move (float): Seconds to try a boundary out, each time that layers freeze; ``'always'``
+            takes as long before the first epoch.
+        nbytes (int): What all views of all images take behind half of the layers.
+        room (int): Bytes that it may take.
+        on_disk (bool): Whether it is there instead of in memory.
     """
     costs: StoreCosts
     load_bare: Optional[float]
     setup: float
     move: float
     nbytes: int
+    room: int
+    on_disk: bool = False
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory that it takes."""
+        return 0 if self.on_disk else self.nbytes
+
+    @property
+    def size(self) -> str:
+        """What it takes, in words."""
+        return f'{self.nbytes / 1e6:.0f} MB ' + ('on the disk' if self.on_disk else 'of memory')
 
 
 @dataclass(frozen=True)
@@ -79,17 +94,23 @@ class Measured:
             seconds += self.batch_size * (self.store.costs.read - sum(self.forward[:stored]))
             if self.store.load_bare is not None:
                 load = self.store.load_bare
-        load *= self.batch_size
-        return max(seconds, load / self.workers) if self.workers else seconds + load
+        return self._with_loading(seconds, load * self.batch_size)
 
     def peak(self, num_frozen: int) -> float:
         """Bytes that an iteration takes, as they were measured."""
         return self._between(num_frozen, self.memory)
 
-    @property
-    def fill_load(self) -> float:
-        """Seconds to load an image when the store is filled; workers do so meanwhile."""
-        return 0. if self.workers else self.load
+    def filling(self, num_layers: int) -> float:
+        """Seconds to load an image, to compute what so many layers make of it, and to store that.
+
+        The training's workers load it, if there are any.
+        """
+        return self._with_loading(sum(self.forward[:num_layers]) + self.store.costs.write,
+                                  self.load)
+
+    def _with_loading(self, seconds: float, load: float) -> float:
+        """Of the same images; workers load meanwhile."""
+        return max(seconds, load / self.workers) if self.workers else seconds + load
 
     def _between(self, num_frozen: int, values: List[float]) -> float:
         saved = np.concatenate([[0], np.cumsum(self.layers.backward)])

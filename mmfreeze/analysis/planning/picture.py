@@ -28,7 +28,9 @@ def plot_plan(plan: Plan, title: str, path: Union[str, Path]) -> None:
     figure = Figure(figsize=(10.4, 4.4), layout='constrained')
     frozen, time = figure.subplots(1, 2)
     base = Planned(None, plan.base, plan.base, False)
-    epochs = np.arange(plan.length.passes + 1)
+    length = plan.length
+    # The last one may end early.
+    epochs = np.minimum(np.arange(length.passes + 1), length.max_iters / length.iterations)
     handles = []
     for number, (name, planned) in enumerate(
             [('base', base), *((p.row.name, p) for p in plan.policies)]):
@@ -52,7 +54,7 @@ def plot_plan(plan: Plan, title: str, path: Union[str, Path]) -> None:
     time.set_ylabel('training time saved so far / s')
     for axis in (frozen, time):
         axis.set_xlabel('epochs trained')
-        axis.set_xlim(0, plan.length.passes)
+        axis.set_xlim(0, epochs[-1])
         axis.grid(alpha=.25)
     figure.suptitle(title, fontsize=9)
     figure.legend(handles=handles, loc='outside right upper', frameon=False, fontsize=8)

@@ -2,8 +2,6 @@
 from dataclasses import dataclass
 from typing import Dict, List, Sequence, Tuple
 
-from mmdet.registry import TASK_UTILS
-
 from mmfreeze.freezing import FreezePolicy, NoFreezing
 from mmfreeze.freezing.saving import predicted_trajectory
 
@@ -15,6 +13,9 @@ from .rows import PlannedRow
 @dataclass(frozen=True)
 class Planned:
     """What is predicted of a policy.
+
+    Whatever it does, it freezes between the two courses. Without a store its seconds lie between
+    theirs, too; a store that moves at other moments may lead out of them.
 
     Args:
         row (PlannedRow): The policy.
@@ -93,16 +94,15 @@ def make_plan(measured: Measured, length: Length, rows: Sequence[PlannedRow],
         if row.store is not None and measured.store is None:
             unsuited[row.name] = f'nothing can be stored: {no_store}'
             continue
-        # Policies are in mmdet's registry, whichever scope the config is of.
-        policy: FreezePolicy = TASK_UTILS.build(dict(row.policy, _scope_='mmdet'))
-        try:
-            bounds = policy.bounds()
+        policy = row.build()
+        try:  # settings meet the length of the run and the number of layers in the courses only
+            late, early = policy.bounds()
+            slowest = _course(measured, length, late, row)
+            fastest = slowest if late is early else _course(measured, length, early, row)
         except ValueError as error:
             unsuited[row.name] = str(error)
             continue
-        slowest = _course(measured, length, bounds[0], row)
-        fastest = slowest if bounds[0] is bounds[1] else _course(measured, length, bounds[1], row)
-        policies.append(Planned(row, slowest, fastest, isinstance(bounds[0], NoFreezing)
+        policies.append(Planned(row, slowest, fastest, isinstance(late, NoFreezing)
                                 and not isinstance(policy, NoFreezing)))
     every = [measured.num_layers] * length.max_iters
     ceilings = dict(freezing=course_of(measured, length, every))

@@ -107,7 +107,7 @@ def rehearse(cfg: Config, work_dir: str, store: Dict[str, Any],
     measured = Measured(
         counts=quarters, seconds=middle, memory=memory, layers=costs, forward=forward,
         batch_size=images, load=median(loads) / images if stage.loads else 0.,
-        workers=loader.num_workers, first=max(0., sum(slow) - SLOW * usual),
+        workers=loader.num_workers, first=max(0., stage.window * (sum(slow) - SLOW * usual)),
         uncertainty=uncertainty, store=kept)
     known = (len(loader.dataset), len(loader)) if stage.loads else (None, None)
     return Rehearsal(measured, [', '.join(names) for names in stage.stack.names], *known,
@@ -127,13 +127,13 @@ class _Stage:
         self.runner = Runner.from_cfg(_rehearsal_config(cfg, work_dir))
         try:
             loader = self.runner.train_loop.dataloader
-        except FileNotFoundError as error:
+            self.first = next(_batches(loader))
+        except FileNotFoundError as error:  # annotations, or images
             made_up = made_up_batch(cfg, cfg.train_dataloader.batch_size, error)
             self.loads, self.batch, self.first = False, made_up.source, made_up.data
             self.runner._train_loop = EpochBasedTrainLoop(self.runner, DataLoader([0]), 1)
         else:
             self.loads, self.batch = True, 'those of the training set'
-            self.first = next(_batches(loader))
         self.batches = _batches(loader) if self.loads else _again(self.first)
         _begin(self.runner)
         self.model = self.runner.model
@@ -143,33 +143,43 @@ class _Stage:
         self.memory_of = ('peak on the device' if self._device.type == 'cuda' else
                           'what is saved for the backward pass')
         # Iterations of a window, at whose end the optimizer steps.
-        self._window = cfg.optim_wrapper.get('accumulative_counts', 1)
+        self.window = cfg.optim_wrapper.get('accumulative_counts', 1)
         self._done = 0
 
-    def iterate(self, num_frozen: int, batch: Dict[str, Any]) -> float:
+    def iterate(self, num_frozen: int, batch: Dict[str, Any],
+                times: Optional[int] = None) -> float:
         """Goes through iterations with some layers frozen, with the same random numbers each time.
 
         Args:
             num_frozen (int): How many.
             batch (dict): As the data loader gives it.
+            times (int, optional): Iterations. Defaults to None: a window of accumulation.
 
         Returns:
-            float: Seconds of an iteration, averaged over a window of accumulation.
+            float: Seconds of an iteration, on average.
         """
+        times = times or self.window
         stack = thaw(self.model, self._freezable, self._layers)
         stack.freeze(num_frozen)
         seed_generators(0)
         began = now()
-        for _ in range(self._window):
+        for _ in range(times):
             stack.freeze(num_frozen)
             EpochBasedTrainLoop.run_iter(self.runner.train_loop, self._done, batch)
             self._done += 1
-        return (now() - began) / self._window
+        return (now() - began) / times
 
     def peak(self, num_frozen: int) -> int:
-        """Bytes of an iteration with some layers frozen."""
+        """Bytes of an iteration with some layers frozen, to be asked for by rising numbers.
+
+        Their optimizer state is dropped for good, as a run drops it.
+        """
+        thaw(self.model, self._freezable, self._layers).freeze(
+            num_frozen, self.runner.optim_wrapper.optimizer)
+        # What a CPU's iterations save is added up; a device's peak may lie anywhere in a window.
+        times = None if self._device.type == 'cuda' else 1
         return peak_memory(self._device, self.model,
-                           lambda: self.iterate(num_frozen, self.first))
+                           lambda: self.iterate(num_frozen, self.first, times))
 
     def flops(self) -> LayerCosts:
         """FLOPs of the layers, for one image."""
@@ -227,7 +237,8 @@ def _begin(runner: Runner) -> None:
         group['lr'] = 0.
     runner.call_hook('before_run')
     runner._init_model_weights()
-    runner.optim_wrapper.initialize_count_status(runner.model, 0, runner.train_loop.max_iters)
+    # Without an end: more iterations may be gone through than the run has.
+    runner.optim_wrapper.initialize_count_status(runner.model, 0, -1)
     runner.call_hook('before_train')
     runner.call_hook('before_train_epoch')
 

@@ -7,6 +7,7 @@ from mmfreeze.freezing.saving import iteration_flops
 
 from .advice import advice
 from .course import Course
+from .length import Length
 from .plan import Plan, Planned
 from .rehearsal import Rehearsal
 
@@ -68,11 +69,19 @@ def _notes(plan: Plan, rehearsal: Rehearsal) -> str:
              if rehearsal.samples is not None else
              f'{length.iterations} iterations, which is assumed, for the data is absent')
     return (
-        f'{length.passes} epochs of {known}. Seconds are those of training, validation apart; '
+        f'{_run(length)} of {known}. Seconds are those of training, validation apart; '
         f'saved: of the seconds, and of the FLOPs, of `base`. {rehearsal.rounds} rounds of '
         f'iterations agree to ± {measured.uncertainty:.1%}, by which ranges of seconds are wider. '
-        'A range goes from the fastest course that the policy may take to the slowest. Memory: '
-        f'{rehearsal.memory_of}, and the store, at most / at the end of the run.')
+        'A range goes from the earliest freezes that the policy may decide on to the latest; a '
+        'store that moves at other moments may lead out of it. Memory: '
+        f'{rehearsal.memory_of}, and the store, if it is in memory (twice while it moves), at most '
+        '/ at the end of the run.')
+
+
+def _run(length: Length) -> str:
+    if length.by_epoch:
+        return f'{length.passes} epochs'
+    return f'{length.max_iters} iterations, {length.max_iters / length.iterations:.6g} epochs'
 
 
 def _policies(plan: Plan, rehearsal: Rehearsal) -> str:
@@ -115,7 +124,7 @@ def _ceilings(plan: Plan, rehearsal: Rehearsal) -> str:
              for key, course in plan.ceilings.items()]
     measured = rehearsal.measured
     if measured.store is not None:
-        lines.append(f'- Store, {measured.store.nbytes / 1e6:.0f} MB: '
+        lines.append(f'- Store, about {measured.store.size}: '
                      f'{measured.store.costs.describe(plan.length.passes)}.')
     else:
         lines.append(f'- No store: {rehearsal.no_store}.')

@@ -2,9 +2,12 @@
 import copy
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from mmdet.registry import TASK_UTILS
 from mmengine.config import Config
 
 from mmfreeze.analysis.protocol.rows import POLICIES, freezing_hook, row_config
+from mmfreeze.engine.stored_prefix import StoredPrefix
+from mmfreeze.freezing import FreezePolicy
 from mmfreeze.utils.configs import class_name
 
 # What a config's own policy is called.
@@ -30,6 +33,15 @@ class PlannedRow(NamedTuple):
         """When it stores, see ``StoredPrefix``; None if it never does."""
         return None if self.store is None else self.store.get('when', 'always')
 
+    def build(self) -> FreezePolicy:
+        """Builds the policy.
+
+        Raises:
+            ValueError: A setting of it is wrong.
+        """
+        # Policies are in mmdet's registry, whichever scope the config is of.
+        return TASK_UTILS.build(dict(self.policy, _scope_='mmdet'))
+
 
 def planned_rows(cfg: Config, names: Optional[Sequence[str]], num_layers: int
                  ) -> Tuple[List[PlannedRow], Dict[str, str]]:
@@ -45,7 +57,7 @@ def planned_rows(cfg: Config, names: Optional[Sequence[str]], num_layers: int
         and of those that do not suit the config, why.
 
     Raises:
-        ValueError: A name is unknown or there twice.
+        ValueError: A name is unknown or there twice, or a setting of a policy or a store is wrong.
     """
     for name in names or ():
         if name not in KNOWN:
@@ -67,6 +79,9 @@ def planned_rows(cfg: Config, names: Optional[Sequence[str]], num_layers: int
             continue
         if not rows or rows[0].name != OWN or row[1:] != own[1:]:
             rows.append(row)
+    for row in rows:  # their mistakes show here, before anything is measured
+        row.build()
+        StoredPrefix(**row.store or {})
     return rows, unsuited
 
 

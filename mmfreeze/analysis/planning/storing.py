@@ -11,6 +11,7 @@ from mmfreeze.engine.layer_orders import build_stack
 from mmfreeze.engine.pipelines import can_skip_images, require_replayable
 from mmfreeze.engine.prefix_features import PrefixFeatures, now
 from mmfreeze.engine.store_costs import measure_costs
+from mmfreeze.engine.store_room import free_memory
 from mmfreeze.engine.stored_prefix import StoredPrefix
 from mmfreeze.freezing.store import stored_bytes
 
@@ -45,14 +46,17 @@ def measure_store_of(runner: Runner, model: nn.Module, layers: Optional[Sequence
     skips = can_skip_images(runner, loop.dataset_cfg, model.data_preprocessor)
     nbytes = stored_bytes(features.samples, [level.shape[1:] for level in computed], prefix.dtype,
                           features.views)
-    if nbytes > prefix.max_bytes:
-        return None, (f'{nbytes / 1e9:.3g} GB of features are more than store.max_gb='
-                      f'{prefix.max_bytes / 1e9:g}')
+    on_disk = prefix.where == 'file'
+    room = prefix.max_bytes if on_disk else min(prefix.max_bytes, free_memory())
+    if nbytes > room:
+        limit = (f'store.max_gb={prefix.max_bytes / 1e9:g}' if room == prefix.max_bytes else
+                 f'the {room / 1e9:.3g} GB of memory that are free')
+        return None, f'{nbytes / 1e9:.3g} GB of features are more than {limit}'
     costs = measure_costs(runner, stack, features, computed, prefix.dtype,
-                          Path(runner.work_dir) if prefix.where == 'file' else None, skips)
+                          Path(runner.work_dir) if on_disk else None, skips)
     setup = now() - began
     bare = None
     if skips:
         _, bare = measure_loading(loop.dataloader.dataset,
                                   min(features.batch_size, features.samples))
-    return MeasuredStore(costs, bare, setup, move, nbytes), None
+    return MeasuredStore(costs, bare, setup, move, nbytes, room, on_disk), None

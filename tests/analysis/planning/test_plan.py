@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmfreeze.analysis.planning import (Length, Measured, PlannedRow, course_of, make_plan,
-                                        planned_rows)
+from mmfreeze.analysis.planning import (Length, Measured, MeasuredStore, PlannedRow, course_of,
+                                        make_plan, planned_rows)
 from mmfreeze.analysis.planning.picture import plot_plan
 from mmfreeze.analysis.planning.rehearsal import Rehearsal, _typical
 from mmfreeze.analysis.planning.report import course_text, plan_as_dict, plan_report
+from mmfreeze.engine.store_costs import StoreCosts
 from mmfreeze.freezing.cost import LayerCosts
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
@@ -61,6 +62,25 @@ def test_what_does_not_suit_says_why():
     assert [p.row.name for p in plan.policies] == ['lfa']
 
 
+def test_a_policy_that_does_not_fit_the_length_leaves_the_others_in_the_plan():
+    plan = make_plan(measured(), LENGTH, [
+        PlannedRow('freezeout', dict(type='FreezeOut', warmup=80)), LFA,
+        PlannedRow('config', dict(type='AdaptiveFreezing', max_frozen=13))], {})
+    assert 'leaves nothing of a run of 80 iterations' in plan.unsuited['freezeout']
+    assert 'has 12 freezable layers' in plan.unsuited['config']
+    assert [p.row.name for p in plan.policies] == ['lfa']
+
+
+@pytest.mark.parametrize('settings, message', [
+    (dict(store=dict(where='rom')), 'store.where must be one of'),
+    (dict(policy=dict(type='FreezeOut', how='fast')), 'how must be one of')])
+def test_wrong_settings_show_before_anything_is_measured(settings, message):
+    cfg = Config.fromfile(CONFIGS / 'vitdet_afa-store_toy.py')
+    cfg.custom_hooks[0].update(settings)
+    with pytest.raises(ValueError, match=message):
+        planned_rows(cfg, ['lfa'], 1)
+
+
 def test_ranges_contain_whatever_an_adaptive_policy_does():
     of = measured()
     plan = make_plan(of, LENGTH, [AFA, LFA], {})
@@ -102,6 +122,26 @@ def test_words(last, said):
     assert 'cannot be stored: the data is absent' in text and 'Not planned: learndrop: why' in text
     rows = [line for line in text.splitlines() if line.startswith('| ')]
     assert {row.count('|') for row in rows if row.startswith(('| base', '| afa', '| lfa'))} == {8}
+
+
+@pytest.mark.parametrize('on_disk, write, said', [
+    (False, 0., 'pays from 1 frozen layer on, if they freeze at the beginning, and takes about '
+                '5 MB of memory: AFA'),
+    (True, 0., 'about 5 MB on the disk: an image is loaded'),
+    (False, 9., 'does not pay in this run.')])
+def test_the_words_that_a_store_deserves(on_disk, write, said):
+    store = MeasuredStore(StoreCosts(.1, [.01] * 12, write, 0., views=1), load_bare=None, setup=0.,
+                          move=0., nbytes=5 * 10**6, room=10**8, on_disk=on_disk)
+    of = measured(store=store)
+    rows = [AFA, AFA._replace(name='afa+store', store=dict(when='auto'))]
+    text = plan_report('x.py', make_plan(of, LENGTH, rows, {}), rehearsal(of))
+    assert said in text and 'may lead out of it' in text
+
+
+def test_an_iteration_loop_that_ends_within_an_epoch():
+    of = measured()
+    plan = make_plan(of, Length(max_iters=25, iterations=10, samples=80, by_epoch=False), [LFA], {})
+    assert '25 iterations, 2.5 epochs of 80 images' in plan_report('x.py', plan, rehearsal(of))
 
 
 def test_the_words_that_loading_deserves():

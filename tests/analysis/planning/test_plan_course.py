@@ -11,7 +11,7 @@ from mmfreeze.freezing.saving import predicted_saving
 LAYERS = LayerCosts(forward=[5, 3, 2], backward=[10, 6, 4], rest_forward=4, rest_backward=7)
 STORE = MeasuredStore(StoreCosts(load=.25, forward=[.01, .02, .03], write=.125, read=.0625,
                                  views=2),
-                      load_bare=.0625, setup=3., move=.5, nbytes=1000)
+                      load_bare=.0625, setup=3., move=.5, nbytes=1000, room=5000)
 MEASURED = Measured(
     counts=[0, 3], seconds=[2., 1.], memory=[200, 100], layers=LAYERS, forward=[.01, .02, .03],
     batch_size=8, load=.25, workers=0, first=.5, uncertainty=.02, store=STORE)
@@ -36,6 +36,12 @@ def test_an_iteration_from_stored_features():
     assert MEASURED.iteration(2, stored=2) == pytest.approx(1.2 + read + 8 * .0625)
     whole = replace(MEASURED, store=replace(STORE, load_bare=None))
     assert whole.iteration(2, stored=2) == pytest.approx(1.2 + read + 8 * .25)
+
+
+def test_filling_pays_for_loading_as_iterations_do():
+    assert MEASURED.filling(2) == pytest.approx(.25 + .01 + .02 + .125)
+    assert replace(MEASURED, workers=2).filling(2) == pytest.approx(.01 + .02 + .125)
+    assert replace(MEASURED, workers=1).filling(2) == pytest.approx(.25)
 
 
 def test_a_partly_filled_batch_counts_as_what_it_is():
@@ -65,10 +71,41 @@ def test_filling_and_moving_a_store():
     iterations = [SECONDS[0], *(MEASURED.iteration(n, stored=n) for n in (1, 1, 2))]
     assert course.fill_seconds == pytest.approx(sum(fills))
     assert course.seconds == pytest.approx([10 / 8 * a + b + c for a, b, c in zip(
-        iterations, fills, (.5 + 3, 0, 0, 0))])
-    assert course.stored == [0, 1, 1, 2] and course.memory == (1150, 1120)
+        iterations, fills, (.5 + .5, 0, 0, 0))])  # one boundary is tried out at the start
+    # While the store moves there are two.
+    assert course.stored == [0, 1, 1, 2] and course.memory == (120 + 2000, 1120)
     flops = 10 * (41 + 2 * (31 - 5) + 25 - 8) + (10 + 5) * 5 + 7.5 * 3 + 2.5 * 8
     assert course.flops == pytest.approx(flops)
+
+
+def test_moving_twice_within_a_pass():
+    """What the running pass shows is there, and shown again; of the other view that is open."""
+    course = course_of(MEASURED, LENGTH, [0, 0, 1, 1, 1, 2, 3, 3], 'always')
+    moved = [.0625 + forward + .125 for forward in (.02, .03)]
+    fills = [0, .5 + 10 * (.25 + .01 + .125),
+             5 * (.25 + .01 + .125)
+             # Another pass showed the other view of a half, the last one will of a half of these.
+             + .5 + 10 * (1 + .5 * .5) * moved[0],
+             # Two passes showed three quarters of the views, the last one shows a half of these.
+             .5 + 15 * .5 * moved[1] + 2.5 * (.25 + .06 + .125)]
+    assert course.fill_seconds == pytest.approx(sum(fills))
+    twice = course_of(MEASURED, LENGTH, [0, 0, 1, 1, 1, 1, 2, 3], 'always')
+    assert twice.fill_seconds == pytest.approx(
+        sum(fills[:2]) + 5 * (.25 + .01 + .125)
+        + .5 + 15 * .5 * moved[0] + 2.5 * (.25 + .03 + .125) + .5 + 10 * moved[1])
+
+
+@pytest.mark.parametrize('store, memory, anew', [
+    (dict(on_disk=True), (200, 120), False), (dict(room=1999), (1150, 1120), True)])
+def test_a_store_on_the_disk_and_one_without_room_for_two(store, memory, anew):
+    """Without room for both the old generation goes first, so that all comes from the images."""
+    course = course_of(replace(MEASURED, store=replace(STORE, **store)), LENGTH, [0, 1, 1, 2],
+                       'always')
+    both = course_of(MEASURED, LENGTH, [0, 1, 1, 2], 'always')
+    assert course.memory == memory
+    moved = 7.5 * (.0625 + .02 + .125) + 2.5 * (.25 + .03 + .125)
+    assert course.fill_seconds - both.fill_seconds == pytest.approx(
+        10 * (.25 + .03 + .125) - moved if anew else 0)
 
 
 def test_free_filling_is_the_prediction_by_flops():
