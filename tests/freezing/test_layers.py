@@ -117,6 +117,16 @@ def test_optimizer_with_frozen_layers_saves_and_resumes():
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), twin.parameters()))
 
 
+def test_freezing_takes_the_gradients_of_the_prefix_alone():
+    """A gradient that stayed would go on to move parameters, and take memory."""
+    model = Model()
+    stack = LayerStack.build(model)
+    model(torch.randn(4, 3, 8, 8)).square().mean().backward()
+    stack.freeze(2)
+    assert [[param.grad is None for param in params] for params in stack.params] == [
+        [layer < 2] * len(params) for layer, params in enumerate(stack.params)]
+
+
 def test_a_zero_gradient_left_behind_would_move_the_prefix():
     """Why ``grad = None``: the same run with zero gradients changes the weights."""
     model = Model()
