@@ -63,9 +63,9 @@ def test_a_failed_training(run_tool, in_tiny_toy, counted, monkeypatch):
     program.write_text("import sys\nprint('what went wrong')\nsys.exit(1)\n")
     asked = []
     monkeypatch.setattr('mmfreeze.analysis.protocol.Trainer',
-                        lambda *args: (asked.append(args), Trainer(program, args[1]))[1])
+                        lambda *args: (asked.append(args), Trainer(program, *args[1:]))[1])
     result = run_tool(TOOL, TOY, '--policies', 'lfa', '--seeds', 1)
-    assert asked == [(ROOT / 'tools/train.py', OUT)]
+    assert asked == [(ROOT / 'tools/train.py', OUT, 1)]
     assert result.code == 1 and result.err == (
         'error: failed: base (seed 0), lfa (seed 0), frozen (seed 0); the same command tries '
         'again\n')
@@ -81,6 +81,7 @@ def test_a_failed_training(run_tool, in_tiny_toy, counted, monkeypatch):
     ([TOY, '--jittered', 'absent.py', '--policies', 'lfa'], 'there is no config absent.py'),
     ([TOY, '--policies', 'lfo'], '--policies lfo: known are base, lfa, afa, geometric, afa+store'),
     ([TOY, '--policies', 'lfa', '--seeds', 0], '--seeds must be at least 1, but is 0'),
+    ([TOY, '--policies', 'lfa', '--jobs', 0], '--jobs must be at least 1, but is 0'),
     ([TOY, '--policies', 'lfa', '--epochs', 0], '--epochs must be at least 1, but is 0'),
     ([AFA, '--policies', 'lfa'], 'freezes by AdaptiveFreezing: give the un-frozen one'),
     ([TOY], 'afa+store and learndrop: features are stored, but RandomFlip in the training pip'),

@@ -1,7 +1,7 @@
 """Trains a config under several freezing policies and compares time, memory and quality.
 
-Interleaved, every training in a process of its own, one at a time. What is finished is not trained
-again: the same command goes on wherever it was stopped.
+Interleaved, every training in a process of its own, one at a time unless --jobs says otherwise.
+What is finished is not trained again: the same command goes on wherever it was stopped.
 
 Example: python tools/analysis_tools/speedup_protocol.py configs/vitdet_base_toy.py \\
     --policies base lfa afa geometric --seeds 3
@@ -10,6 +10,7 @@ import argparse
 import signal
 import sys
 from pathlib import Path
+from typing import Tuple
 
 try:
     import mmfreeze  # noqa: F401, first, for it says what to install where the stack is not whole
@@ -28,13 +29,16 @@ TRAIN = Path(__file__).resolve().parents[1] / 'train.py'
 def parse_args() -> argparse.Namespace:
     parser = config_parser(__doc__)
     parser.add_argument('--policies', nargs='+', default=list(POLICIES), metavar='NAME',
-                        help=f'rows (default: all of {", ".join(POLICIES)}); base, frozen, and '
-                        'base in the time of afa and of afa+store are there in any case')
+                        help=f'rows (default: all of {", ".join(POLICIES)}); base and frozen are '
+                        'there in any case, base in the time of afa and of afa+store with these')
     parser.add_argument('--epochs', type=int, metavar='N',
                         help="length of each training, to which the learning rates' schedules are "
                         "fitted (default: the config's)")
     parser.add_argument('--seeds', type=int, default=3, metavar='N',
                         help='each row is trained with the seeds 0 to N - 1 (default: 3)')
+    parser.add_argument('--jobs', type=int, default=1, metavar='N',
+                        help='trainings at a time, on a CPU, with a share of its threads each '
+                        '(default: 1)')
     parser.add_argument('--jittered', metavar='CONFIG',
                         help='one more row: an un-frozen config with the usual augmentation, where '
                         'that of the first config is restricted to stored views')
@@ -43,7 +47,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def prepare(args: argparse.Namespace) -> Protocol:
+def prepare(args: argparse.Namespace) -> Tuple[Protocol, Trainer]:
     """Reads the configs and makes the rows; nothing is trained yet."""
     out = Path(args.out or Path('work_dirs', f'protocol_{Path(args.config).stem}'))
     cfg, jittered = (path and load_config(path, args.cfg_options)
@@ -55,22 +59,23 @@ def prepare(args: argparse.Namespace) -> Protocol:
     make_rows(cfg, args.policies, 1, jittered)  # mistakes show before anything is computed
     if args.seeds < 1:
         raise ValueError(f'--seeds must be at least 1, but is {args.seeds}')
+    trainer = Trainer(TRAIN, out, args.jobs)
     costs = training_costs(cfg, out)
     rows = make_rows(cfg, args.policies, len(costs.layers.forward), jittered)
-    return Protocol(rows, args.seeds, out, costs)
+    return Protocol(rows, args.seeds, out, costs), trainer
 
 
 def main() -> None:
     args = parse_args()
     with one_line_errors():
         try:
-            protocol = prepare(args)
+            protocol, trainer = prepare(args)
             print(protocol.plan(), flush=True)
-            protocol.run(Trainer(TRAIN, protocol.out), lambda line: print(line, flush=True))
+            protocol.run(trainer, lambda line: print(line, flush=True))
         except KeyboardInterrupt:
             print('interrupted; the same command goes on', file=sys.stderr)
             sys.exit(130)
-        title = f'{Path(args.config).name}, {device()}, torch {torch.__version__}'
+        title = f'{Path(args.config).name}, {device(args.jobs)}, torch {torch.__version__}'
         if args.cfg_options:
             title += ', ' + ' '.join(f'{key}={value}' for key, value in args.cfg_options.items())
         print('', protocol.write_report(title), sep='\n', end='')

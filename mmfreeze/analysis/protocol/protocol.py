@@ -1,6 +1,8 @@
 """The speed-up protocol: trains all rows with all seeds, part by part, and compares them."""
 import json
+import sys
 from collections import Counter
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from pathlib import Path
 from typing import Callable, List, Optional, Sequence, Tuple
@@ -16,6 +18,7 @@ from .report import part_line, protocol_report
 from .rows import Row
 from .schedule import num_epochs, with_epochs
 from .training import Trainer, TrainingFailed
+from .turns import Turn, Turns
 
 
 class Protocol:
@@ -76,7 +79,7 @@ class Protocol:
         A part that fails holds up only those that have to be compressed into its seconds.
 
         Args:
-            trainer (Trainer): Trains a part.
+            trainer (Trainer): Trains parts, as many at a time as it may.
             say (Callable): Takes a line for each part, and the last ones of a part that failed.
 
         Raises:
@@ -84,33 +87,61 @@ class Protocol:
             ValueError: A part was begun with another config.
         """
         order = self.order()
-        failed: List[str] = []
-        left_out: List[str] = []
-        with trainer.alone():
-            for number, (row, seed) in enumerate(order, 1):
-                at, name = f'[{number}/{len(order)}] ', f'{row.name}, seed {seed}'
-                part = self.part(row, seed)
-                if part is None:
-                    say(f'{at}{name}: left out, for it needs the seconds of '
-                        + ' and '.join(row.needs))
-                    left_out.append(f'{row.name} (seed {seed})')
-                    continue
-                part.require_same_config()
-                if part.done:
-                    at += 'done before: '
-                else:
-                    say(f'{at}{name}: {"goes on" if part.begun else "begins"} in {part.work_dir}')
-                    try:
-                        trainer.train(part)
-                    except TrainingFailed as failure:
-                        say('\n'.join([f'{at}{failure}', *failure.lines]))
-                        failed.append(f'{row.name} (seed {seed})')
-                        continue
-                say(at + part_line(self.figures(row.name, seed), self.figures('base', seed)))
-        if failed:
-            raise TrainingFailed(f'failed: {", ".join(failed)}'
-                                 + (f'; left out: {", ".join(left_out)}' if left_out else '')
-                                 + '; the same command tries again')
+        turns = Turns([(f'[{number}/{len(order)}] ', row, seed)
+                       for number, (row, seed) in enumerate(order, 1)])
+        with trainer.alone(), ThreadPoolExecutor(trainer.jobs) as threads:
+            try:
+                while turns.waiting or turns.running:
+                    while len(turns.running) < trainer.jobs and (turn := turns.next()):
+                        self._begin(turn, turns, lambda part: threads.submit(trainer.train, part),
+                                    say)
+                    for future in wait(turns.running, return_when=FIRST_COMPLETED).done:
+                        self._end(turns.running.pop(future), future, turns, say)
+            except KeyboardInterrupt:
+                trainer.stop()
+                print('what is training was asked to stop, which it does with a checkpoint; Ctrl-C '
+                      'once more kills it', file=sys.stderr)
+                try:
+                    wait(turns.running)
+                except KeyboardInterrupt:
+                    trainer.kill()
+                raise
+        if turns.failed:
+            left_out = f'; left out: {", ".join(turns.left_out)}' * bool(turns.left_out)
+            raise TrainingFailed(f'failed: {", ".join(turns.failed)}{left_out}; the same command '
+                                 'tries again')
+
+    def _begin(self, turn: Turn, turns: Turns, train: Callable[[Part], Future],
+               say: Callable[[str], None]) -> None:
+        """Begins a part, unless it is done or cannot be trained."""
+        at, row, seed = turn
+        part = self.part(row, seed)
+        if part is None:
+            say(f'{at}{row.name}, seed {seed}: left out, for it needs the seconds of '
+                + ' and '.join(row.needs))
+            turns.left_out.append(f'{row.name} (seed {seed})')
+            return
+        part.require_same_config()
+        if part.done:
+            say(f'{at}done before: {self._line(row, seed)}')
+            return
+        say(f'{at}{row.name}, seed {seed}: {"goes on" if part.begun else "begins"} in '
+            f'{part.work_dir}')
+        turns.running[train(part)] = turn
+
+    def _end(self, turn: Turn, future: Future, turns: Turns, say: Callable[[str], None]) -> None:
+        """Says how a part ended."""
+        at, row, seed = turn
+        try:
+            future.result()
+        except TrainingFailed as failure:
+            say('\n'.join([f'{at}{failure}', *failure.lines]))
+            turns.failed.append(f'{row.name} (seed {seed})')
+        else:
+            say(at + self._line(row, seed))
+
+    def _line(self, row: Row, seed: int) -> str:
+        return part_line(self.figures(row.name, seed), self.figures('base', seed))
 
     def figures(self, name: str, seed: int) -> Optional[Figures]:
         """The figures of a part; None if it is not done."""

@@ -1,12 +1,13 @@
 """Runs the trainings of a protocol, each in a process of its own."""
 import fcntl
 import os
+import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from resource import struct_rusage
-from typing import Iterator, Optional, Sequence
+from typing import Iterator, Optional, Sequence, Set
 
 import torch
 
@@ -34,15 +35,27 @@ class Trainer:
     """Starts the program that trains, and waits for it.
 
     The processes are no part of the terminal's group, so Ctrl-C reaches the protocol alone, which
-    then asks the training to stop; it does so with a checkpoint.
+    then asks the trainings to stop; they do so with a checkpoint.
 
     Args:
         program (Path): ``tools/train.py``.
         out (Path): The protocol's folder, in which one protocol at a time may train.
+        jobs (int): How many trainings may run at a time, each in a thread of this process that
+            calls :meth:`train`. They share the threads that torch would take. Defaults to 1.
+
+    Raises:
+        ValueError: ``jobs`` is no such number here.
     """
 
-    def __init__(self, program: Path, out: Path) -> None:
-        self.program, self.out = program, out
+    def __init__(self, program: Path, out: Path, jobs: int = 1) -> None:
+        if jobs < 1:
+            raise ValueError(f'--jobs must be at least 1, but is {jobs}')
+        if jobs > 1 and torch.cuda.is_available():
+            raise ValueError(f'--jobs {jobs}: trainings would share a CUDA device and slow each '
+                             'other; leave it at 1')
+        self.program, self.out, self.jobs = program, out, jobs
+        self._running: Set[int] = set()  # process ids
+        self._stopped = False
         self._lock: Optional[int] = None
 
     @contextmanager
@@ -70,26 +83,21 @@ class Trainer:
             TrainingFailed: It ended in another way.
         """
         part.write_config()
-        part.begin_attempt(device())
+        part.begin_attempt(device(self.jobs))
         command = [sys.executable, self.program, part.config, '--work-dir', part.work_dir,
                    '--resume']
         with open(part.log, 'ab') as log:
             # The training inherits the lock: should the protocol be killed, it goes on to hold it.
             process = subprocess.Popen(
                 list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT, start_new_session=True, pass_fds=(self._lock, ))
-        try:
-            _note_memory(part, _wait(process))
-        except KeyboardInterrupt:
-            print('the training was asked to stop, which it does with a checkpoint; Ctrl-C once '
-                  'more kills it', file=sys.stderr)
-            process.terminate()
-            try:
-                _note_memory(part, _wait(process))
-            except KeyboardInterrupt:  # a second time
-                process.kill()
-                _wait(process)
-            raise
+                stderr=subprocess.STDOUT, start_new_session=True, pass_fds=(self._lock, ),
+                env=dict(os.environ, OMP_NUM_THREADS=str(_threads(self.jobs))))
+        self._running.add(process.pid)
+        if self._stopped:  # while this one began
+            self._signal(signal.SIGTERM)
+        usage = _wait(process)
+        self._running.remove(process.pid)
+        _note_memory(part, usage)
         if process.returncode or not part.done:
             how = (f'ended with status {process.returncode}' if process.returncode else
                    'ended before its last epoch was trained and validated')
@@ -97,12 +105,33 @@ class Trainer:
             raise TrainingFailed(f'{part.work_dir} {how}; all that it printed is in {part.log}',
                                  lines[-SHOWN_LINES:])
 
+    def stop(self) -> None:
+        """Asks what is running to stop, which it does with a checkpoint."""
+        self._stopped = True
+        self._signal(signal.SIGTERM)
 
-def device() -> str:
-    """What this process and those that it starts train on, in words."""
+    def kill(self) -> None:
+        """Ends what is running at once."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        # Popen's own methods would look after the process, for which another thread waits.
+        for pid in list(self._running):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+
+def device(jobs: int = 1) -> str:
+    """What each of some processes that this one starts trains on, in words.
+
+    Args:
+        jobs (int): How many run at a time. Defaults to 1.
+    """
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    return f'CPU, {torch.get_num_threads()} threads'
+    threads = _threads(jobs)
+    return (f'CPU, {threads} thread{"s" * (threads > 1)}'
+            + f', {jobs} trainings at a time' * (jobs > 1))
 
 
 def logged_memory(work_dir: Path) -> Optional[int]:
@@ -127,3 +156,7 @@ def _wait(process: subprocess.Popen) -> struct_rusage:
     process.returncode = os.waitstatus_to_exitcode(status)
     return usage
 
+
+def _threads(jobs: int) -> int:
+    """The share of each of some processes in the threads that torch would take."""
+    return max(1, torch.get_num_threads() // jobs)

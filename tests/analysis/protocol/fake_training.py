@@ -12,8 +12,8 @@ COSTS = TrainingCosts(LayerCosts(forward=[5, 3, 2], backward=[10, 6, 4], rest_fo
 SECONDS = dict(NoFreezing=4., LinearFreezing=3.4, AdaptiveFreezing=3., StaticFreezing=2.)
 
 # Takes what tools/train.py takes. What CALLS lists it was called for; a part that KILLED names dies
-# in the middle of its first attempt, one that BROKEN names fails, one that WAITING names waits for
-# SIGTERM.
+# in the middle of its first attempt, one that BROKEN names fails, those that WAITING names wait for
+# SIGTERM, those that MEETING names for each other.
 PROGRAM = '''
 import json, os, signal, sys, time
 from pathlib import Path
@@ -49,7 +49,15 @@ if name == os.environ.get('KILLED') and not resumed:
 if name == os.environ.get('UNVALIDATED'):
     write(epochs, 0)
     sys.exit(0)
-if name == os.environ.get('WAITING') and not resumed:
+meeting = os.environ.get('MEETING', '').split()
+if name in meeting:
+    (work_dir / 'came').touch()
+    until = time.monotonic() + 20
+    while not all((work_dir.parents[1] / other / 'came').exists() for other in meeting):
+        time.sleep(.02)
+        if time.monotonic() > until:
+            sys.exit(4)
+if name in os.environ.get('WAITING', '').split() and not resumed:
     signal.signal(signal.SIGTERM, lambda *_: (write(epochs // 2, 0), sys.exit(143)))
     (work_dir / 'waits').touch()
     time.sleep(60)
@@ -73,12 +81,12 @@ def small_config(**settings) -> Config:
         **settings))
 
 
-def fake_protocol(tmp_path, policies=('base', 'afa'), seeds=2, **settings):
+def fake_protocol(tmp_path, policies=('base', 'afa'), seeds=2, jobs=1, **settings):
     """Returns a protocol, the trainer for it, and a function that lists the calls so far."""
     calls = tmp_path / 'calls.txt'
     program = tmp_path / 'program.py'
     program.write_text(PROGRAM.format(calls=str(calls), seconds=SECONDS))
     rows = make_rows(small_config(**settings), policies, 3)
     protocol = Protocol(rows, seeds, tmp_path / 'out', COSTS)
-    return protocol, Trainer(program, protocol.out), lambda: (
+    return protocol, Trainer(program, protocol.out, jobs), lambda: (
         calls.read_text().splitlines() if calls.is_file() else [])

@@ -130,34 +130,50 @@ def test_a_failed_part_holds_up_only_those_that_need_it(tmp_path, monkeypatch, r
     assert shown.splitlines()[1:] == [f'line {i}' for i in range(12, 20)]
 
 
-def test_ctrl_c_lets_the_training_stop_by_itself(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv('WAITING', 'afa/seed_0')
-    waits = tmp_path / 'out/afa/seed_0/waits'
-
+def interrupt_when(paths):
+    """A thread that sends SIGINT once all files are there."""
     def interrupt():
         until = time.monotonic() + 20
-        while not waits.exists() and time.monotonic() < until:
+        while not all(path.exists() for path in paths) and time.monotonic() < until:
             time.sleep(.02)
         os.kill(os.getpid(), signal.SIGINT)
+    return threading.Thread(target=interrupt)
 
+
+@pytest.mark.parametrize('jobs', [1, 2])
+def test_ctrl_c_lets_trainings_stop_by_themselves(tmp_path, monkeypatch, capsys, jobs):
+    names = ['afa/seed_0', 'frozen/seed_0'][:jobs]
+    monkeypatch.setenv('WAITING', ' '.join(names))
+    waits = [tmp_path / 'out' / name / 'waits' for name in names]
     # In the background, a shell may have it ignored.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    thread = threading.Thread(target=interrupt)
+    thread = interrupt_when(waits)
     thread.start()
     try:
         with pytest.raises(KeyboardInterrupt):
-            run(tmp_path)
-            pytest.fail('the training did not wait')
+            run(tmp_path, jobs=jobs)
+            pytest.fail('no training waited')
     finally:
         thread.join()
         signal.signal(signal.SIGINT, before)
     assert 'asked to stop' in capsys.readouterr().err
-    part = fake_protocol(tmp_path)[0]
-    assert '1 done, 1 begun' in part.plan()
-    assert len(json.loads((waits.parent / 'freezing_timeline.json').read_text())['epochs']) == 3
+    assert f'1 done, {jobs} begun' in fake_protocol(tmp_path)[0].plan()
+    for path in waits:
+        assert len(json.loads((path.parent / 'freezing_timeline.json').read_text())['epochs']) == 3
     assert facts_of(tmp_path, 'afa')['peak_memory'] > 0
     calls, _ = run(tmp_path)
-    assert calls[0] == 'afa/seed_0 resumed 6 0' and facts_of(tmp_path, 'afa')['attempts'] == 2
+    assert calls[:jobs] == [f'{name} resumed 6 0' for name in names]
+    assert facts_of(tmp_path, 'afa')['attempts'] == 2
+
+
+def test_two_at_a_time(tmp_path, monkeypatch):
+    """Two that wait for each other come to their end; what needs others waits for them."""
+    monkeypatch.setenv('MEETING', 'base/seed_0 afa/seed_0')
+    calls, said = run(tmp_path, jobs=2)
+    assert sorted(calls[:2]) == ['afa/seed_0 new 6 0', 'base/seed_0 new 6 0'] and len(calls) == 8
+    assert calls.index('base_in_afa_time/seed_0 new 4 0') > 1
+    assert said[0].startswith('[1/8] base, seed 0: begins') and said[1].startswith('[2/8] afa')
+    assert '2 trainings at a time' in facts_of(tmp_path, 'afa')['device']
 
 
 def test_one_protocol_at_a_time(tmp_path):
