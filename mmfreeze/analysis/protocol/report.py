@@ -58,6 +58,8 @@ def _notes(parts: Sequence[Figures]) -> List[str]:
     if seeds < ENOUGH_SEEDS:
         notes.append(f'{seeds} seed{"s" * (seeds > 1)}: too few to claim that any two rows are '
                      'equally accurate.')
+    if len({len(part.seconds) for part in parts}) > 1:
+        notes.append('Rows of another length than base show their first, middle and last epoch.')
     empty = [f'{part.row} (seed {part.seed})' for part in parts
              if part.row in STORING and not part.fill_flops]
     if empty:

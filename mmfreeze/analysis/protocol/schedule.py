@@ -37,9 +37,10 @@ def schedulers(cfg: Config) -> List[Dict[str, Any]]:
 def with_epochs(cfg: Config, epochs: int) -> Config:
     """Stretches or compresses a training, its learning rates alike.
 
-    Whatever a scheduler says in epochs or iterations is scaled and rounded, warm-ups too: the run
-    is the same in small. Milestones that fall together act together. The interval of validations
-    stays; the last epoch is validated, also if ``val_begin`` lay behind it.
+    Whatever a scheduler says in epochs or iterations is scaled and rounded, warm-ups too, also that
+    of a freezing policy: the run is the same in small. Milestones that fall together act together.
+    The interval of validations stays; the last epoch is validated, also if ``val_begin`` lay behind
+    it.
 
     Args:
         cfg (Config): A training; it stays as it is.
@@ -59,6 +60,9 @@ def with_epochs(cfg: Config, epochs: int) -> Config:
         cfg.train_cfg.val_begin = min(cfg.train_cfg.val_begin, epochs)
     if factor == 1:
         return cfg
+    for hook in cfg.get('custom_hooks') or []:
+        if class_name(hook['type']) == 'LayerFreezingHook' and hook['policy'].get('warmup'):
+            hook['policy']['warmup'] = round(hook['policy']['warmup'] * factor)
     for scheduler in schedulers(cfg):
         if class_name(scheduler['type']) in UNSCALABLE:
             raise ValueError(f'param_scheduler: {scheduler["type"]} cannot be fitted to another '

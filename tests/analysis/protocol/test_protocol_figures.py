@@ -157,6 +157,12 @@ def test_different_devices_are_told():
     assert 'different devices' not in protocol_report('title', [BASE, replace(BASE, row='lfa')])
 
 
+def test_rows_of_another_length_are_told():
+    shorter = figures("base in afa's time", [2.] * 4)
+    assert 'another length' in protocol_report('title', [BASE, shorter])
+    assert 'another length' not in protocol_report('title', [BASE, replace(BASE, row='lfa')])
+
+
 def test_rows_that_stored_nothing_are_named():
     def text(fills):
         parts = [replace(BASE, seed=1), BASE, figures('afa', [2.] * 6, frozen=[(8, 1)])]

@@ -46,6 +46,15 @@ def test_ends_that_are_none_stay_so():
         dict(type='StepLR', step_size=2), dict(type='PolyLR', end=10**9)]
 
 
+def test_the_warm_up_of_a_policy_is_scaled_alike():
+    cfg = config(26, dict(type='LinearLR', by_epoch=False, begin=0, end=50))
+    cfg.custom_hooks = [dict(type='Other'), dict(type='mmdet.LayerFreezingHook', policy=dict(
+        type='FreezeOut', warmup=50))]
+    short = with_epochs(cfg, 13)
+    assert short.custom_hooks[1].policy.warmup == short.param_scheduler[0].end == 25
+    assert cfg.custom_hooks[1].policy.warmup == 50
+
+
 def test_a_single_epoch_is_still_a_schedule():
     cfg = config(65, dict(type='MultiStepLR', begin=0, end=65, milestones=[20, 60]))
     assert with_epochs(cfg, 1).param_scheduler == [
