@@ -22,6 +22,8 @@ class MeasuredStore:
         nbytes (int): What all views of all images take behind half of the layers.
         room (int): Bytes that it may take.
         on_disk (bool): Whether it is there instead of in memory.
+        beside (bool): Whether it is in the memory of the host, while the model is in that of a
+            device. Defaults to False.
     """
     costs: StoreCosts
     load_bare: Optional[float]
@@ -30,16 +32,19 @@ class MeasuredStore:
     nbytes: int
     room: int
     on_disk: bool = False
+    beside: bool = False
 
     @property
     def memory(self) -> int:
-        """Bytes of memory that it takes."""
-        return 0 if self.on_disk else self.nbytes
+        """Bytes that it takes of the memory in which the model is."""
+        return 0 if self.on_disk or self.beside else self.nbytes
 
     @property
     def size(self) -> str:
         """What it takes, in words."""
-        return f'{self.nbytes / 1e6:.0f} MB ' + ('on the disk' if self.on_disk else 'of memory')
+        return f'{self.nbytes / 1e6:.0f} MB ' + (
+            'on the disk' if self.on_disk else "of the host's memory" if self.beside else
+            'of memory')
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,8 @@ def rehearse(cfg: Config, work_dir: str, store: Dict[str, Any],
         at = now()
         batch = next(stage.batches)
         loads.append(now() - at)
-        for n in turned(quarters, len(loads)):
+        # There and back, so that none always follows the same other one.
+        for n in turned(quarters, len(loads))[::(-1) ** len(loads)]:
             times[n].append(stage.iterate(n, batch))
     say('memory, operations of each layer ...')
     memory = [stage.peak(n) for n in quarters]
@@ -216,12 +217,17 @@ def _typical(times: List[List[float]]) -> Tuple[List[float], float]:
 
 
 def _rehearsal_config(cfg: Config, work_dir: str) -> Config:
-    """The training without what freezes, validates, loads weights or reports to anybody."""
+    """The training without what freezes, validates, loads weights, writes or reports."""
     cfg = copy.deepcopy(cfg)
     cfg.update(work_dir=work_dir, load_from=None, resume=False, log_level='ERROR',
                launcher='none', param_scheduler=None,
                custom_hooks=[hook for hook in cfg.get('custom_hooks') or []
                              if class_name(hook['type']) != HOOK])
+    # MMEngine's logging begins the peak of a device's memory anew. The loop may require the other.
+    hooks = cfg.get('default_hooks') or {}
+    cfg.default_hooks = dict(hooks, logger=None, checkpoint=dict(
+        hooks.get('checkpoint') or dict(type='CheckpointHook'), interval=-1, save_last=False,
+        save_best=None, out_dir=None))
     for kind in ('val', 'test'):
         cfg.update({f'{kind}_{part}': None for part in ('dataloader', 'cfg', 'evaluator')})
     if cfg.get('visualizer'):
@@ -253,6 +259,9 @@ def _batches(loader: DataLoader) -> Iterator[Dict[str, Any]]:
             full = full or len(batch['inputs'])
             if len(batch['inputs']) == full:
                 yield batch
+        if not full:
+            raise ValueError(f'train_dataloader gives no batch: drop_last leaves out its last one, '
+                             f'and of {len(loader.dataset)} images there is no other')
 
 
 def _again(batch: Dict[str, Any]) -> Iterator[Dict[str, Any]]:

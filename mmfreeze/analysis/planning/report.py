@@ -31,8 +31,10 @@ def plan_report(title: str, plan: Plan, rehearsal: Rehearsal) -> str:
     parts = [f'# Plan: {title}', *advice(plan, rehearsal), '## Policies', _notes(plan, rehearsal),
              _policies(plan, rehearsal)]
     if plan.unsuited:
-        parts.append('\n'.join(f'- Not planned: {name}: {reason}.'
-                               for name, reason in plan.unsuited.items()))
+        reasons = sorted(set(plan.unsuited.values()), key=list(plan.unsuited.values()).index)
+        parts.append('\n'.join(
+            f'- Not planned: {", ".join(n for n, why in plan.unsuited.items() if why == reason)}: '
+            f'{reason}.' for reason in reasons))
     parts += ['## Frozen layers', _frozen(plan), '## What no policy exceeds',
               _ceilings(plan, rehearsal), '## Iterations', _iterations(rehearsal),
               '## Layers', _layers(rehearsal), LIMITS]
@@ -74,8 +76,8 @@ def _notes(plan: Plan, rehearsal: Rehearsal) -> str:
         f'iterations agree to ± {measured.uncertainty:.1%}, by which ranges of seconds are wider. '
         'A range goes from the earliest freezes that the policy may decide on to the latest; a '
         'store that moves at other moments may lead out of it. Memory: '
-        f'{rehearsal.memory_of}, and the store, if it is in memory (twice while it moves), at most '
-        '/ at the end of the run.')
+        f'{rehearsal.memory_of}, and the store, if it is in the same memory (twice while it '
+        'moves), at most / at the end of the run.')
 
 
 def _run(length: Length) -> str:

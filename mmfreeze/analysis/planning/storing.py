@@ -7,11 +7,11 @@ from torch import nn
 
 from mmfreeze.analysis.benchmark.store import measure_loading
 from mmfreeze.engine.exact.loops import ExactLoopMixin
+from mmfreeze.engine.free_memory import free_memory
 from mmfreeze.engine.layer_orders import build_stack
 from mmfreeze.engine.pipelines import can_skip_images, require_replayable
 from mmfreeze.engine.prefix_features import PrefixFeatures, now
 from mmfreeze.engine.store_costs import measure_costs
-from mmfreeze.engine.store_room import free_memory
 from mmfreeze.engine.stored_prefix import StoredPrefix
 from mmfreeze.freezing.store import stored_bytes
 
@@ -59,4 +59,5 @@ def measure_store_of(runner: Runner, model: nn.Module, layers: Optional[Sequence
     if skips:
         _, bare = measure_loading(loop.dataloader.dataset,
                                   min(features.batch_size, features.samples))
-    return MeasuredStore(costs, bare, setup, move, nbytes, room, on_disk), None
+    return MeasuredStore(costs, bare, setup, move, nbytes, room, on_disk,
+                         beside=features.device.type != 'cpu'), None

@@ -116,10 +116,12 @@ def test_ceilings():
     (1.8, 'may turn out too little')])
 def test_words(last, said):
     of = measured(last)
-    plan = make_plan(of, LENGTH, [AFA, LFA], dict(learndrop='why'), 'the data is absent')
+    plan = make_plan(of, LENGTH, [AFA, LFA], dict(learndrop='why', frozen='so', freezeout='why'),
+                     'the data is absent')
     text = plan_report('x.py', plan, rehearsal(of))
     assert said in text and 'docs/results.md' in text
-    assert 'cannot be stored: the data is absent' in text and 'Not planned: learndrop: why' in text
+    assert 'cannot be stored: the data is absent' in text and (
+        '- Not planned: learndrop, freezeout: why.\n- Not planned: frozen: so.\n' in text)
     rows = [line for line in text.splitlines() if line.startswith('| ')]
     assert {row.count('|') for row in rows if row.startswith(('| base', '| afa', '| lfa'))} == {8}
 

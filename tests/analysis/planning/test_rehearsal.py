@@ -1,12 +1,17 @@
 """What is measured: on a small stock detector and noise, and of a store with made-up features."""
+from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 import torch
 from mmengine.config import Config
+from torch.utils.data import DataLoader
 
 from mmfreeze.analysis.planning import storing
-from mmfreeze.analysis.planning.rehearsal import _Stage
+from mmfreeze.analysis.planning.rehearsal import _batches, _rehearsal_config, _Stage
 from mmfreeze.engine.exact.loops import ExactLoopMixin
+
+CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 
 
 def test_windows_of_accumulation_and_memory_of_frozen_layers(tmp_path, monkeypatch):
@@ -50,7 +55,8 @@ class _Loop(ExactLoopMixin):
 
 
 def test_where_there_is_room_for_a_store(monkeypatch):
-    features = SimpleNamespace(samples=10, views=2, try_out=lambda _: ([torch.zeros(1, 100)], 0.))
+    features = SimpleNamespace(samples=10, views=2, device=torch.device('cpu'),
+                               try_out=lambda _: ([torch.zeros(1, 100)], 0.))
     for name, stands_in in dict(
             build_stack=[0, 1], require_replayable=None, can_skip_images=False,
             measure_costs='costs', PrefixFeatures=features, free_memory=7000).items():
@@ -66,3 +72,27 @@ def test_where_there_is_room_for_a_store(monkeypatch):
     assert measure(max_gb=6e-6)[1].endswith('more than store.max_gb=6e-06')
     store, refusal = measure(where='file')
     assert refusal is None and (store.nbytes, store.memory, store.room) == (8000, 0, 8 * 10**9)
+    assert 'on the disk' in store.size
+    monkeypatch.setattr(storing, 'free_memory', lambda: 10**9)
+    store, _ = measure()
+    assert store.memory == 8000 and store.size.endswith('MB of memory')
+    # A device's memory holds the model, but not the store.
+    features.device = torch.device('meta')
+    store, _ = measure()
+    assert store.memory == 0 and store.size.endswith("MB of the host's memory")
+
+
+def test_nothing_is_written_or_logged_within_iterations(tmp_path):
+    cfg = Config.fromfile(CONFIGS / 'vitdet_afa_toy.py')
+    cfg.default_hooks.checkpoint.out_dir = 'elsewhere'
+    hooks = _rehearsal_config(cfg, str(tmp_path)).default_hooks
+    assert hooks.logger is None
+    assert hooks.checkpoint.type == 'CrashSafeCheckpointHook' and hooks.checkpoint.out_dir is None
+    assert hooks.checkpoint.interval == -1 and not hooks.checkpoint.save_last
+    assert cfg.default_hooks.checkpoint.out_dir == 'elsewhere'
+
+
+def test_a_loader_without_a_batch_is_an_error():
+    loader = DataLoader([0, 1, 2], batch_size=4, drop_last=True)
+    with pytest.raises(ValueError, match='gives no batch: drop_last .* of 3 images'):
+        next(_batches(loader))
