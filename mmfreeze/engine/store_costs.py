@@ -69,7 +69,6 @@ class StoreCosts:
                 return num_layers
         return None
 
-
     def describe(self, passes: int) -> str:
         """In words, with the break-even for so many passes."""
         fewest = self.break_even(passes)

@@ -1,13 +1,12 @@
 """Where there is room for a store."""
-import os
 import shutil
 from pathlib import Path
 from typing import Optional, Sequence
 
-import mmengine.dist as dist
-
 from mmfreeze.freezing import FeatureStore
 from mmfreeze.freezing.store import stored_bytes
+
+from .free_memory import free_memory
 
 
 class StoreRoom:
@@ -58,10 +57,3 @@ class StoreRoom:
                 if left not in (folder, old and not old.removed and old.folder):
                     shutil.rmtree(left, ignore_errors=True)
         return FeatureStore(samples, shapes, self.dtype, views, folder, content)
-
-
-def free_memory() -> int:
-    """This process's share of the bytes that can be had without swapping, as Linux estimates."""
-    lines = dict(line.split(':') for line in Path('/proc/meminfo').read_text().splitlines())
-    sharing = int(os.environ.get('LOCAL_WORLD_SIZE', dist.get_world_size()))
-    return int(lines['MemAvailable'].split()[0]) * 1024 // sharing

@@ -142,7 +142,7 @@ class StoredPrefix:
     def close(self) -> None:
         """Ends training: gives memory back, and files unless they are to be kept."""
         self._ahead.drop()
-        if not self.keep:
+        if self.where == 'file' and not self.keep:
             shutil.rmtree(self._folder, ignore_errors=True)
         self._generation = None
 

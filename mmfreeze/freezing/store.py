@@ -16,6 +16,8 @@ from mmfreeze.utils.files import write_text_atomic
 DTYPES = dict(float16=torch.float16, bfloat16=torch.bfloat16, float32=torch.float32)
 # Of a record that was never written; a CRC-32 is not negative.
 EMPTY = -1
+# Of one in memory, which cannot have changed.
+TRUSTED = 0
 
 
 class FeatureStore:
@@ -69,7 +71,7 @@ class FeatureStore:
         for record, row in zip(self._places(keys), rows):
             self._sums[record] = EMPTY
             self._records[record] = row
-            self._sums[record] = self._checksum(record)
+            self._sums[record] = TRUSTED if self.folder is None else self._checksum(record)
 
     def get(self, keys: Sequence[Tuple[int, int]]) -> List[Tensor]:
         """Reads the features of some samples, which must be there.
@@ -121,10 +123,9 @@ class FeatureStore:
         return [sample * self.views + view for sample, view in keys]
 
     def _whole(self, record: int) -> bool:
-        # Memory cannot have changed: there a record that was written is whole.
-        if self._sums[record] == EMPTY or self.folder is None:
-            return bool(self._sums[record] != EMPTY)
-        if self._sums[record] == self._checksum(record):
+        if self._sums[record] == EMPTY:
+            return False
+        if self.folder is None or self._sums[record] == self._checksum(record):
             return True
         self._sums[record] = EMPTY
         self.damaged += 1
@@ -135,7 +136,7 @@ class FeatureStore:
 
     def _open(self, label: str) -> None:
         path = self.folder / 'store.json'
-        if not path.is_file() or path.read_text() != label:
+        if not path.is_file() or path.read_bytes() != label.encode():
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(parents=True)
         try:
@@ -154,7 +155,11 @@ class FeatureStore:
         path.touch()
         with open(path, 'r+b') as file:
             # All of it now: a full disk would later kill the process that writes to the map.
-            os.posix_fallocate(file.fileno(), 0, length)
+            try:
+                os.posix_fallocate(file.fileno(), 0, length)
+            except OSError as error:
+                error.filename = str(path)
+                raise
             return _unforked(mmap.mmap(file.fileno(), length), size, dtype)
 
 

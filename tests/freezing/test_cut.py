@@ -1,4 +1,4 @@
-"""A model that is fed with stored features does what it does without, and calls no dropped layer."""
+"""A model that is fed with stored features does what it does without; no dropped layer is called."""
 import pytest
 import torch
 from mmdet.models.backbones import ResNet, SwinTransformer
@@ -88,8 +88,8 @@ def test_levels_that_are_read_later_are_features_too():
     model, stack = build('resnet50')
     images = torch.randn(2, 3, 64, 64)
     # 3, 4, 6 and 3 blocks; a boundary at the end of a stage is a level itself
-    levels = {n: [tuple(f.shape[1:]) for f in PrefixCut(model, stack, n, images).from_images(images)]
-              for n in (3, 5, 7, 8)}
+    levels = {n: [tuple(level.shape[1:]) for level in
+                  PrefixCut(model, stack, n, images).from_images(images)] for n in (3, 5, 7, 8)}
     c2, c3, c4 = (16, 16, 16), (32, 8, 8), (64, 4, 4)
     assert levels == {3: [c2], 5: [c2, c3], 7: [c2, c3], 8: [c2, c3, c4]}
 
@@ -108,6 +108,12 @@ def test_a_training_step_gives_the_gradients_of_plain_freezing():
     assert sum(grad is not None for grad in grads[0].values()) > 20
     for name, grad in grads[0].items():
         assert grad is grads[1][name] is None or torch.equal(grad, grads[1][name]), name
+
+
+def test_a_diverged_run_is_no_matter_of_the_backbone():
+    model, stack = build('resnet50')
+    torch.nn.init.constant_(model.backbone.layer4[2].bn3.bias, float('nan'))
+    assert PrefixCut(model, stack, 5, torch.randn(2, 3, 64, 64)).num_layers == 5
 
 
 def test_trying_a_cut_leaves_the_model_as_it_was():
