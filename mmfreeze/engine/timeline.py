@@ -1,9 +1,11 @@
 """The machine-readable record of a run: what was decided when, and what each epoch took."""
 import json
+import logging
 from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
 from mmengine.dist import master_only
+from mmengine.logging import print_log
 
 from mmfreeze.utils.files import write_text_atomic
 
@@ -101,10 +103,14 @@ class Timeline:
 
     def _keep_validation_after_checkpoint(self, iteration: int) -> None:
         """A checkpoint is written before the validation at its iteration: only the file has it."""
-        if self.path.is_file():
-            known = {v['iteration'] for v in self.validations}
-            self.validations += [v for v in json.loads(self.path.read_text())['validations']
-                                 if v['iteration'] == iteration and v['iteration'] not in known]
+        if not self.path.is_file() or any(v['iteration'] == iteration for v in self.validations):
+            return
+        try:
+            written = json.loads(self.path.read_bytes())['validations']
+            self.validations += [v for v in written if v['iteration'] == iteration]
+        except (ValueError, KeyError, TypeError):
+            print_log(f'{self.path} cannot be read; the record goes on from the checkpoint, '
+                      'perhaps without the validation behind it', 'current', logging.WARNING)
 
     @master_only
     def _write(self) -> None:

@@ -3,6 +3,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from mmengine.model import MMFullyShardedDataParallel
 from torch.distributed.fsdp import fully_shard
 
 from mmfreeze.engine.distributed import require_freezable
+from mmfreeze.engine.exact.checkpoint_hook import _average_open_window
 
 AFA = dict(type='AdaptiveFreezing', interval=1, alpha=.3)
 LFA = dict(type='LinearFreezing')
@@ -71,6 +73,17 @@ def refusal_of(model):
         return str(error)
 
 
+def mean_of_an_open_window():
+    """Each rank has used another part of the model so far."""
+    model, rank = Model(), dist.get_rank()
+    used = [model.head.bias, model.backbone.blocks[2].bias][rank]
+    used.grad = torch.full_like(used, 2.)
+    _average_open_window(SimpleNamespace(
+        model=model, optim_wrapper=SimpleNamespace(should_update=lambda: False)))
+    return {name: param.grad for name, param in model.named_parameters()
+            if param.grad is not None}
+
+
 def on_each_rank(folder):
     """All runs, since starting two processes takes longer than most of them."""
     folder = Path(folder)
@@ -91,6 +104,7 @@ def on_each_rank(folder):
         windows=train(folder / 'windows', **windows),
         in_window={n: train(folder / f'in_window_{n}', **windows,
                             resume=folder / f'windows/epoch_{n}.pth') for n in (1, 2)},
+        window=mean_of_an_open_window(),
         static_graph=refusal_of_static_graph(folder / 'static'),
         # MMEngine's Runner cannot start with sharded parameters: it broadcasts them.
         fsdp=[refusal_of(model) for model in (
@@ -183,6 +197,12 @@ def test_an_open_accumulation_window_is_resumed(ranks, folder):
         assert same(one, whole, 1e-10)
         for resumed in rank['in_window'].values():
             assert same(ranks[0]['windows'], resumed)
+
+
+def test_ranks_that_used_different_parts_of_the_model_save_the_mean(ranks):
+    for rank in ranks:
+        assert rank['window'].keys() == {'head.bias', 'backbone.blocks.2.bias'}
+        assert all((grad == 1).all() for grad in rank['window'].values())
 
 
 def test_both_ranks_stop_when_one_gets_sigterm(ranks):

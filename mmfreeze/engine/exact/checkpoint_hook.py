@@ -159,7 +159,14 @@ def _average_open_window(runner: Runner) -> None:
     Under ``no_sync`` each rank has its own share until the window closes; the mean of the shares
     is the same to the optimizer then.
     """
-    if dist.get_world_size() > 1 and not runner.optim_wrapper.should_update():
-        for param in _inner(runner).parameters():
-            if param.grad is not None:
-                dist.all_reduce(param.grad, 'mean')
+    if dist.get_world_size() == 1 or runner.optim_wrapper.should_update():
+        return
+    params = [param for param in _inner(runner).parameters() if param.requires_grad]
+    # A rank need not have used all that others used.
+    used = torch.tensor([float(param.grad is not None) for param in params])
+    dist.all_reduce(used, 'max')
+    for param, somewhere in zip(params, used.tolist()):
+        if somewhere:
+            if param.grad is None:
+                param.grad = torch.zeros_like(param)
+            dist.all_reduce(param.grad, 'mean')

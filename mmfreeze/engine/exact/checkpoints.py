@@ -1,6 +1,8 @@
 """Which checkpoint a run can go on from."""
 import re
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import List, Optional, Tuple
 
@@ -61,5 +63,7 @@ def is_whole(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
-    except (zipfile.BadZipFile, OSError):
+    # The others come of damage to what the archive says of its members.
+    except (zipfile.BadZipFile, OSError, RuntimeError, EOFError, ValueError, zlib.error,
+            struct.error):
         return False

@@ -64,7 +64,7 @@ class ExactLoopMixin:
         self.next_batch: Optional[Sequence[dict]] = None
         super().__init__(runner, _seeded(dataloader, self.endless), **kwargs)
         if isinstance(runner._val_dataloader, dict):  # not built yet; there is no public way to it
-            runner._val_dataloader.setdefault('worker_init_fn', OUTLIVES)
+            _set_worker_init(runner._val_dataloader)
 
     def run(self) -> torch.nn.Module:
         """Trains, from wherever the run stands."""
@@ -206,5 +206,12 @@ def _seeded(dataloader: Dict[str, Any], endless: bool) -> Dict[str, Any]:
     if 'drop_last' in cfg:
         batches['drop_last'] = cfg.pop('drop_last')
     cfg['batch_sampler'] = batches
-    cfg.setdefault('worker_init_fn', OUTLIVES)
+    _set_worker_init(cfg)
     return cfg
+
+
+def _set_worker_init(loader: Dict[str, Any]) -> None:
+    """Gives a loader's config the function that its workers begin with."""
+    loader.setdefault('worker_init_fn', OUTLIVES)
+    # MMEngine takes this setting of its own out only where it chooses that function itself.
+    loader.pop('disable_subprocess_warning', None)

@@ -43,7 +43,8 @@ class SeededDataset:
             sample = self.dataset[index]
         element = sample.get('data_samples') if isinstance(sample, dict) else None
         if isinstance(element, BaseDataElement):
-            element.set_metainfo({SAMPLE_INDEX: int(index), VIEW: getattr(index, 'view', None) or 0})
+            view = getattr(index, 'view', None) or 0
+            element.set_metainfo({SAMPLE_INDEX: int(index), VIEW: view})
         return sample
 
     def __getattr__(self, name: str) -> Any:

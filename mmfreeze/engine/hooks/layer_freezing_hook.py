@@ -58,14 +58,17 @@ class LayerFreezingHook(Hook):
 
     def __init__(self, policy: Dict[str, Any], layers: Optional[Sequence[str]] = None,
                  store: Union[Dict[str, Any], str, None] = None) -> None:
-        # Policies are in mmdet's registry, whichever scope the config is of.
-        self.policy: FreezePolicy = TASK_UTILS.build(dict(policy, _scope_='mmdet'))
+        if isinstance(store, str):
+            store = dict(when=store)
+        try:
+            # Policies are in mmdet's registry, whichever scope the config is of.
+            self.policy: FreezePolicy = TASK_UTILS.build(dict(policy, _scope_='mmdet'))
+            self.store = None if store is None else StoredPrefix(**store)
+        except TypeError as error:  # a setting that there is not
+            raise ValueError(f'LayerFreezingHook: {error}') from error
         # The type by name, also where a config gives the class: it goes into json and checkpoints.
         self.policy_cfg = dict(policy, type=type(self.policy).__name__)
         self.layers = layers
-        if isinstance(store, str):
-            store = dict(when=store)
-        self.store = None if store is None else StoredPrefix(**store)
         self.timeline: Optional[Timeline] = None
         self._signals: Dict[str, Union[GradNorm, WeightChange]] = {}
         self._resumed: Optional[Dict[str, Any]] = None
@@ -101,6 +104,7 @@ class LayerFreezingHook(Hook):
                 self._epoch_seconds = time.perf_counter() - began
         runner.logger.info(f'{len(self.stack)} freezable layers, '
                            f'{type(self.policy).__name__}\n{self.stack.describe()}')
+        self._resumed = None  # it may hold a copy of the backbone
         self._apply(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:

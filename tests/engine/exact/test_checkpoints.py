@@ -54,6 +54,16 @@ def test_last_whole_checkpoint(tmp_path):
         require_whole_checkpoint(tmp_path / 'absent.pth')
 
 
+@pytest.mark.parametrize('offset, value', [(8, 1), (10, 99)], ids=['encrypted', 'compression'])
+def test_damage_to_what_is_said_of_a_member(tmp_path, offset, value):
+    path = save(tmp_path / 'epoch_1.pth', 100)
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b'PK\x01\x02') + offset] = value  # in the directory of the archive
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match='epoch_1.pth is damaged or truncated'):
+        require_whole_checkpoint(path)
+
+
 def test_the_checkpoint_that_was_noted(tmp_path):
     (tmp_path / 'last_checkpoint').write_text('elsewhere/epoch_1.pth')
     with pytest.raises(ValueError, match='names elsewhere/epoch_1.pth, which is not there'):

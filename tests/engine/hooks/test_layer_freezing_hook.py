@@ -7,6 +7,7 @@ from mmdet.registry import TASK_UTILS
 from mmengine.runner import Runner
 from tiny_runs import Model, dataloader, run, timeline
 
+from mmfreeze.engine.hooks import LayerFreezingHook
 from mmfreeze.engine.timeline import Timeline
 from mmfreeze.freezing import AdaptiveFreezing, Clock, LinearFreezing
 
@@ -168,6 +169,12 @@ def test_wrong_policy_settings_are_named_at_build(tmp_path):
         run(tmp_path, dict(type='LinearFreezing', max_frozen=9))
     with pytest.raises(KeyError, match='LinearFreezign'):
         run(tmp_path, dict(type='LinearFreezign'))
+    with pytest.raises(ValueError, match='LinearFreezing.*perido'):
+        LayerFreezingHook(policy=dict(type='LinearFreezing', perido=5))
+    with pytest.raises(ValueError, match='StoredPrefix.*max_mb'):
+        LayerFreezingHook(policy=dict(type='LinearFreezing'), store=dict(max_mb=1))
+    with pytest.raises(ValueError, match='LearnAndDrop.interval is missing'):
+        run(tmp_path, dict(type='LearnAndDrop'), iters=6)
     with pytest.raises(ValueError, match='period'):
         TASK_UTILS.build(dict(type='LinearFreezing', period=0))
 
@@ -198,6 +205,12 @@ def test_validation_at_the_checkpoint_survives_a_resume_in_an_iteration_loop(tmp
     again.load_state_dict(state, iteration=10)
     assert [v['iteration'] for v in again.validations] == [10]
     assert timeline(tmp_path)['decisions'] == state['decisions']
+    # Where the file is damaged, the checkpoint's own record goes on.
+    for text in ('{"valid', '[]', '{}'):
+        record.path.write_text(text)
+        again = Timeline(record.path, dict(type='LinearFreezing'), [['a']])
+        again.load_state_dict(state, iteration=10)
+        assert again.validations == [] and timeline(tmp_path)['decisions'] == state['decisions']
 
 
 def test_scalars_are_logged(tmp_path):

@@ -94,7 +94,8 @@ def run(tmp_path, policy, *, epochs=8, iters=None, wrapper='FreezeOptimWrapper',
         custom_hooks=[dict(type='LayerFreezingHook', policy=policy, **(hook or {})), watch, *hooks],
         default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=save_every,
                                            by_epoch=iters is None)),
-        visualizer=visualizer, randomness=dict(seed=0), cfg=cfg, experiment_name=f'hook_{tmp_path.name}_{run.count}')
+        visualizer=visualizer, randomness=dict(seed=0), cfg=cfg,
+        experiment_name=f'hook_{tmp_path.name}_{run.count}')
     run.count += 1
     runner.train()
     return runner, watch
