@@ -1,5 +1,5 @@
 """What a policy may want to know about the layers, collected while training runs."""
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 import torch
 from torch import Tensor
@@ -39,17 +39,21 @@ class GradNorm:
         self._layer_of: Optional[Tensor] = None
 
     @torch.no_grad()
-    def update(self, scale: Optional[Tensor] = None) -> None:
+    def update(self, scale: Optional[Tensor] = None, all_grads: Sequence[Tensor] = ()) -> None:
         """Takes in the gradients of one optimizer step, before clipping.
 
         Args:
             scale (Tensor, optional): Scalar on the device by which the gradients are multiplied
                 (loss scaling). Defaults to None: not scaled.
+            all_grads (Sequence[Tensor]): Gradients of the whole model, which have to be finite
+                too, or the step will be skipped. Defaults to none.
         """
         norms = self._layer_norms(self._gradients())
         if scale is not None:
             norms = norms / scale
         finite = norms.isfinite().all()
+        if all_grads:
+            finite &= torch.stack(torch._foreach_norm(all_grads)).isfinite().all()
         self._count += finite
         if self.accumulate == 'mean':
             self._norms += torch.where(finite, norms, 0)
@@ -180,8 +184,8 @@ class WeightChange:
 
     def load_state_dict(self, state: Dict[str, Any]) -> None:
         """Takes up the state of :meth:`state_dict`."""
-        for layer, params in state['before'].items():
-            self._before[layer] = [t.to(p) for t, p in zip(params, self.stack.params[layer])]
+        self._before = {layer: [t.to(p) for t, p in zip(params, self.stack.params[layer])]
+                        for layer, params in state['before'].items()}
 
 
 def _norm(tensors: List[Tensor]) -> Tensor:

@@ -87,6 +87,15 @@ def test_steps_that_overflowed_do_not_enter(stack, accumulate, bad):
     assert signal.read() == pytest.approx(norms)
 
 
+def test_an_overflow_elsewhere_in_the_model_skips_the_step(stack):
+    signal = GradNorm(stack)
+    expected = set_gradients(stack)
+    signal.update(all_grads=[torch.ones(3)])
+    set_gradients(stack)
+    signal.update(all_grads=[torch.ones(3), torch.tensor([1., math.inf])])
+    assert signal.read() == pytest.approx(expected, rel=1e-6)
+
+
 def test_loss_scale_is_divided_out(stack):
     for accumulate in ('mean', 'sum'):
         signal = GradNorm(stack, accumulate)

@@ -26,7 +26,11 @@ class GradSignalMixin:
     def step(self, **kwargs) -> None:
         """Updates the signal, then the parameters."""
         if self.grad_signal is not None:
-            self.grad_signal.update(self._grad_scale())
+            scale = self._grad_scale()
+            # Where the loss is scaled, an overflow anywhere skips the step.
+            self.grad_signal.update(scale, [] if scale is None else [
+                param.grad for group in self.optimizer.param_groups for param in group['params']
+                if param.grad is not None])
         super().step(**kwargs)
 
     def _grad_scale(self) -> Optional[Tensor]:

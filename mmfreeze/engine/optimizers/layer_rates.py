@@ -83,7 +83,8 @@ def prepare_layer_rates(runner: Runner, stack: LayerStack, policy: str) -> None:
     wrapper.use_layers(stack)
     annealing = [
         type(scheduler).__name__ for scheduler in runner.param_schedulers or ()
-        if scheduler.param_name == 'lr' and not isinstance(scheduler, (ConstantLR, QuadraticWarmupLR))
+        if scheduler.param_name == 'lr'
+        and not isinstance(scheduler, (ConstantLR, QuadraticWarmupLR))
         and not (isinstance(scheduler, LinearLR) and scheduler.end_factor == 1)]
     if annealing:
         runner.logger.warning(

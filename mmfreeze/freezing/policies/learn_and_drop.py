@@ -25,8 +25,8 @@ class LearnAndDrop(FreezePolicy):
     Args:
         tau (float): In [0, 1]; with 0 nothing ever freezes. Defaults to 0.1.
         patience (int): Evaluations in a row, at least 1. Defaults to 2.
-        interval (int): Epochs (iterations in an iteration loop) from one evaluation to the next.
-            Defaults to 1.
+        interval (int, optional): Epochs (iterations in an iteration loop) from one evaluation to
+            the next. Defaults to None: an epoch; in an iteration loop it has to be given.
         warmup (int): Epochs (iterations in an iteration loop) whose changes are not looked at,
             such as those of a learning rate that rises. Defaults to 0.
         max_frozen (int, optional): Never freeze more layers than this. Defaults to None: all but
@@ -38,8 +38,8 @@ class LearnAndDrop(FreezePolicy):
 
     wants: Mapping[str, Dict[str, Any]] = dict(weight_change={})
 
-    def __init__(self, tau: float = 0.1, patience: int = 2, interval: int = 1, warmup: int = 0,
-                 max_frozen: Optional[int] = None) -> None:
+    def __init__(self, tau: float = 0.1, patience: int = 2, interval: Optional[int] = None,
+                 warmup: int = 0, max_frozen: Optional[int] = None) -> None:
         super().__init__(max_frozen)
         if not 0 <= tau <= 1:
             raise ValueError(f'tau must be in [0, 1], but is {tau!r}: a layer counts as settled '
@@ -48,7 +48,7 @@ class LearnAndDrop(FreezePolicy):
         _require_at_least('warmup', warmup, 0)
         self.tau = tau
         self.patience = patience
-        self.interval = require_interval(interval)
+        self.interval = None if interval is None else require_interval(interval)
         self.warmup = warmup
         self._evaluated = 0
         self._peaks: List[float] = []
@@ -70,6 +70,10 @@ class LearnAndDrop(FreezePolicy):
         return NoFreezing(), _NoChange(**settings)
 
     def due(self, clock: Clock) -> bool:
+        if self.interval is None and clock.unit == 1:
+            raise ValueError('LearnAndDrop.interval is missing: a single iteration says little of '
+                             'what a layer still learns; where there are no epochs, set it to the '
+                             'iterations of a pass through the data')
         return self._evaluations(clock) > self._evaluated
 
     def decide(self, clock: Clock, signals: Mapping[str, Optional[Scores]]) -> Decision:
@@ -98,7 +102,7 @@ class LearnAndDrop(FreezePolicy):
         self._below = list(state['below'])
 
     def _evaluations(self, clock: Clock) -> int:
-        return clock.iteration // (self.interval * clock.unit)
+        return clock.iteration // ((self.interval or 1) * clock.unit)
 
     def _trend(self, layer: int, score: float) -> float:
         """The score as a share of the layer's largest one; 0 while it never changed."""

@@ -1,4 +1,6 @@
 """The signal between backward and step, with and without loss scaling."""
+import math
+
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
@@ -90,6 +92,18 @@ def test_loss_scale_is_taken_out_and_overflow_steps_left_out(model, clip):
     wrapper.update_params(model(inputs).square().mean())
     mean = [(a + b) / 2 for a, b in zip(expected, second)]
     assert wrapper.grad_signal.read() == pytest.approx(mean, rel=1e-5)
+
+
+def test_a_step_that_is_skipped_for_the_head_does_not_enter(model):
+    scaler = torch.amp.GradScaler('cpu', init_scale=2. ** 10)
+    wrapper = ScaledFreezeOptimWrapper(scaler,
+                                       optimizer=torch.optim.SGD(model.parameters(), lr=.1))
+    wrapper.grad_signal = GradNorm(stack_of(model))
+    model[2].bias.register_hook(lambda grad: grad * math.inf)
+    before = [p.detach().clone() for p in model.parameters()]
+    wrapper.update_params(model(torch.randn(4, 3)).square().mean())
+    assert all(torch.equal(p, q) for p, q in zip(before, model.parameters())), 'step was skipped'
+    assert wrapper.grad_signal.read() is None
 
 
 def test_an_interval_of_overflows_only_has_no_signal(model):

@@ -12,7 +12,7 @@ def decisions(policy, table, unit=5):
     counts = []
     for epoch, row in enumerate(table, 1):
         clock = Clock(epoch * unit, 100 * unit, unit)
-        assert policy.due(clock) == (epoch % policy.interval == 0)
+        assert policy.due(clock) == (epoch % (policy.interval or 1) == 0)
         if policy.due(clock):
             row = [None if i < policy.num_frozen else s for i, s in enumerate(row)]
             policy.decide(clock, dict(weight_change=row))
