@@ -18,6 +18,7 @@ from mmengine.runner import Runner
 
 from mmfreeze.utils.cli import (add_run_arguments, config_parser, leaving_process_group,
                                 load_run_config, one_line_errors, require_checkpoint)
+from mmfreeze.utils.configs import class_name
 
 
 def test(cfg: Config, out: Optional[str]) -> None:
@@ -41,9 +42,12 @@ def main() -> None:
             raise ValueError(f'--out must be a .pkl file, but is {args.out}')
         cfg.load_from = args.checkpoint
         cfg.resume = False  # as the config that a resumed run leaves in its work dir has it
-        evaluators = cfg.test_evaluator
+        evaluators = cfg.get('test_evaluator')
+        if not evaluators:
+            raise ValueError(f'{args.config} has no test_evaluator: add one, beside test_dataloader '
+                             'and test_cfg')
         for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
-            if evaluator.type in ('CocoBoxMetric', 'CocoMetric'):
+            if class_name(evaluator.type) in ('CocoBoxMetric', 'CocoMetric'):
                 evaluator.classwise = True
     with one_line_errors(Path(cfg.work_dir)), leaving_process_group():
         test(cfg, args.out)

@@ -18,7 +18,7 @@ def class_name(kind: Any) -> str:
 
 def configured_layers(cfg: Config) -> Optional[Sequence[str]]:
     """The patterns of the config's freezing hook, if it has one that names them."""
-    hooks = [hook for hook in cfg.get('custom_hooks', [])
+    hooks = [hook for hook in cfg.get('custom_hooks') or []
              if class_name(hook.type) == 'LayerFreezingHook']
     return hooks[0].get('layers') if hooks else None
 

@@ -24,10 +24,10 @@ def test_toy_with_its_data(run_tool, in_tiny_toy):
     assert result.code == 0, result.err
     assert 'the train pipeline of the config' in result.out and 'loading the batch' in result.out
     assert '| efficiency |' in result.out and 'LayerFreezingHook and freezing' in result.out
-    written = json.loads(Path('work_dirs/vitdet_afa_toy/benchmark.json').read_text())
+    written = json.loads(Path('work_dirs/benchmark_vitdet_afa_toy/benchmark.json').read_text())
     assert [count['num_frozen'] for count in written['counts']] == [0, 2]
     assert written['images'] == 2 and written['num_layers'] == 3
-    assert Path('work_dirs/vitdet_afa_toy/benchmark.png').is_file()
+    assert Path('work_dirs/benchmark_vitdet_afa_toy/benchmark.png').is_file()
 
 
 def test_stock_config_without_data(run_tool, tmp_path, monkeypatch):

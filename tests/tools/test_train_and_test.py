@@ -129,6 +129,8 @@ def test_test_py_mistakes(in_tiny_toy, run_tool):
     (in_tiny_toy / 'x.pth').write_bytes(b'not a checkpoint')
     one_line(run_tool('test.py', BASE, 'x.pth'))
     assert '.pkl' in one_line(run_tool('test.py', BASE, 'x.pth', '--out', 'x.txt'))
+    assert 'has no test_evaluator: add one' in one_line(run_tool(
+        'test.py', BASE, 'x.pth', '--cfg-options', 'test_evaluator=None'))
 
 
 def test_ctrl_c_says_how_to_go_on(in_tiny_toy, run_tool, monkeypatch):

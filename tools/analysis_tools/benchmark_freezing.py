@@ -41,7 +41,7 @@ def parse_args() -> argparse.Namespace:
                         help='automatic mixed precision; needs a CUDA device')
     parser.add_argument('--out', metavar='DIR',
                         help='folder for benchmark.json and benchmark.png (default: '
-                        'work_dirs/<name of the config>)')
+                        'work_dirs/benchmark_<name of the config>)')
     return parser.parse_args()
 
 
@@ -92,7 +92,8 @@ def benchmark(cfg: Config, args: argparse.Namespace) -> dict:
 def main() -> None:
     args = parse_args()
     with one_line_errors():
-        cfg = load_config(args.config, args.cfg_options, args.out)
+        out = Path(args.out or Path('work_dirs', f'benchmark_{Path(args.config).stem}'))
+        cfg = load_config(args.config, args.cfg_options)
         # Else every parameter's initialisation is a line on the terminal.
         MMLogger.get_instance('benchmark', log_level='WARNING')
         init_default_scope(cfg.get('default_scope', 'mmdet'))
@@ -100,7 +101,6 @@ def main() -> None:
             enable_amp(cfg)
         result = benchmark(cfg, args)
         print(benchmark_table(result), overhead_table(result), sep='\n\n')
-        out = Path(cfg.work_dir)
         write_text_atomic(out / 'benchmark.json', json.dumps(result, indent=1))
         plot_benchmark(result, out / 'benchmark.png')
         print(f'\nwritten: {out / "benchmark.json"}, {out / "benchmark.png"}')

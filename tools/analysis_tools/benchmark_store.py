@@ -22,12 +22,13 @@ from mmfreeze.utils.files import write_text_atomic
 
 def parse_args() -> argparse.Namespace:
     parser = config_parser(__doc__)
-    parser.add_argument('--frozen', nargs='+', type=int, metavar='N', default=[6, 12],
-                        help='numbers of frozen layers to store behind (default: 6 12)')
+    parser.add_argument('--frozen', nargs='+', type=int, metavar='N', 
+                        help='numbers of frozen layers to store behind (default: half and all)')
     parser.add_argument('--checkpoint', metavar='FILE',
                         help="weights to measure errors with (default: the config's start weights)")
     parser.add_argument('--out', metavar='DIR',
-                        help='folder for store.json (default: work_dirs/store_<name of the config>)')
+                        help='folder for store.json (default: '
+                        'work_dirs/store_<name of the config>)')
     return parser.parse_args()
 
 

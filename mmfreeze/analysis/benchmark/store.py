@@ -1,7 +1,7 @@
 """What the frozen-feature store costs, saves and rounds, on this machine."""
 from pathlib import Path
 from statistics import median
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import torch
 from mmengine.model import is_model_wrapper
@@ -19,13 +19,14 @@ from mmfreeze.freezing.store import DTYPES
 REPEATS = 5
 
 
-def measure_storing(runner: Runner, num_frozen: Sequence[int], layers: Any = None
+def measure_storing(runner: Runner, num_frozen: Optional[Sequence[int]], layers: Any = None
                     ) -> Dict[str, Any]:
     """Measures on the first batch of a training.
 
     Args:
         runner (Runner): With its weights in place; nothing is trained.
-        num_frozen (Sequence[int]): Numbers of frozen layers to store behind.
+        num_frozen (Sequence[int], optional): Numbers of frozen layers to store behind; None: half
+            of them, and all.
         layers (Sequence[str], optional): Name patterns of the layers, see the hook. Defaults to
             None.
 
@@ -45,6 +46,8 @@ def measure_storing(runner: Runner, num_frozen: Sequence[int], layers: Any = Non
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     require_replayable(runner, loop.dataset_cfg, model.data_preprocessor)
     stack = build_stack(model, layers)
+    if num_frozen is None:
+        num_frozen = sorted({-(-len(stack) // 2), len(stack)})
     for n in num_frozen:
         if not 1 <= n <= len(stack):
             raise ValueError(f'--frozen {n}: the backbone has {len(stack)} freezable layers, so '
