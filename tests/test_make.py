@@ -35,7 +35,8 @@ def test_opencv_needs_no_libgl():
 
 @pytest.mark.parametrize('target, ends_with', [
     ('train', 'tools/train.py configs/vitdet_afa_toy.py'),
-    ('toy', 'tools/dataset_converters/make_toy.py --out data/toy'), ('test', '-m pytest -n 2 --dist loadfile --no-loadscope-reorder')])
+    ('toy', 'tools/dataset_converters/make_toy.py --out data/toy'),
+    ('test', '-m pytest -n 2 --dist loadfile --no-loadscope-reorder')])
 def test_each_target_sets_up_by_itself_and_says_what_it_costs(make, target, ends_with):
     text = make(target)
     assert text.index('3.0 GB to download') < text.index('pip install')

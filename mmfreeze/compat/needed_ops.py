@@ -15,8 +15,8 @@ def lacking_ops(model: nn.Module) -> Dict[str, List[str]]:
     """Looks for what needs compiled ops that are not there, in a model's modules and ``test_cfg``.
 
     Seen are the modules of ``mmcv.ops`` (and RoIAlign's max mode) and the kind of suppression that
-    the ``test_cfg`` of any module names (``nms=dict(type='soft_nms')``). Functions that losses and samplers call stay
-    unseen; the errors of their ops tell what they belong to.
+    the ``test_cfg`` of any module names (``nms=dict(type='soft_nms')``). Functions that losses and
+    samplers call stay unseen; the errors of their ops tell what they belong to.
 
     Args:
         model (nn.Module): A detector.

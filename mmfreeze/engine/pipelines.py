@@ -37,8 +37,9 @@ def num_views(dataset_cfg: Any) -> int:
     Raises:
         ValueError: Data sets within it show different numbers of views.
     """
-    found = {len(ReplayableViews(**{key: step[key] for key in step if key not in ('type', '_scope_')}).views)
-             for name, step in _transforms(dataset_cfg) if name == VIEWS}
+    settings = [{key: step[key] for key in step if key not in ('type', '_scope_')}
+                for name, step in _transforms(dataset_cfg) if name == VIEWS]
+    found = {len(ReplayableViews(**each).views) for each in settings}
     if len(found) > 1:
         raise ValueError('train_dataloader.dataset: all ReplayableViews must have the same '
                          f'num_views, but they have {", ".join(map(str, sorted(found)))}')

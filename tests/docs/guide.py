@@ -66,7 +66,7 @@ class Command(NamedTuple):
 
     @property
     def is_whole(self) -> bool:
-        """Whether it can be typed as it stands: no option in brackets, no CONFIG, no ..., no loop."""
+        """Whether it can be typed as it stands: no brackets, no CONFIG, no ..., no loop."""
         return not any(re.search(r'[][|]|\.\.\.|\$\{|^[A-Z_]+(\.\w+)?$', arg) for arg in self.args)
 
 

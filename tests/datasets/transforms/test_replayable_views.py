@@ -14,7 +14,8 @@ from mmfreeze.datasets.transforms.replayable_views import VIEWS
 
 def sample(height=60, width=100, box=(20, 5, 60, 40), image=True):
     """A dark image with one bright object."""
-    results = dict(img_shape=(height, width), gt_bboxes=HorizontalBoxes(torch.tensor([box]).float()),
+    results = dict(img_shape=(height, width),
+                   gt_bboxes=HorizontalBoxes(torch.tensor([box]).float()),
                    gt_bboxes_labels=np.array([3]), gt_ignore_flags=np.array([False]))
     if image:
         img = np.zeros((height, width, 3), np.uint8)
@@ -111,7 +112,7 @@ class TestLoading:
         if right:
             assert LoadImageUnlessStored()(info)['img'].shape == (60, 100, 3)
         else:
-            with pytest.raises(ValueError, match='has 100 x 60 pixels, its annotations say 60 x 100'):
+            with pytest.raises(ValueError, match='has 100 x 60 pixels, its annotations say 60'):
                 LoadImageUnlessStored()(info)
 
     def test_it_is_registered(self):
