@@ -14,7 +14,8 @@ class RunRecord:
         policy (dict): Config of its policy.
         layers (list[list[str]]): Names of the freezable layers, input first.
         decisions (list[dict]): Each with iteration, epoch, num_frozen and the policy's reasons.
-        epochs (list[dict]): Each with epoch (from 1), num_frozen and train_seconds.
+        epochs (list[dict]): Each with epoch (from 1), num_frozen, train_seconds, and, in records
+            that have it, ended (seconds since 1970).
         validations (list[dict]): Each with epoch (epochs completed) and metrics.
         fills (list[dict]): Each pass that filled the frozen-feature store, with iteration,
             from_layer, to_layer (0 where the store was given up), samples, bytes and seconds.

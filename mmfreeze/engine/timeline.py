@@ -1,6 +1,7 @@
 """The machine-readable record of a run: what was decided when, and what each epoch took."""
 import json
 import logging
+import time
 from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
@@ -42,7 +43,7 @@ class Timeline:
         self._write()
 
     def add_epoch(self, epoch: int, num_frozen: int, train_seconds: float) -> None:
-        """Notes a finished epoch.
+        """Notes a finished epoch, and when that was (seconds since 1970).
 
         Args:
             epoch (int): Its number, from 1.
@@ -50,7 +51,8 @@ class Timeline:
             train_seconds (float): Wall clock of its training iterations, validation apart.
         """
         self.epochs.append(
-            dict(epoch=epoch, num_frozen=num_frozen, train_seconds=round(train_seconds, 4)))
+            dict(epoch=epoch, num_frozen=num_frozen, train_seconds=round(train_seconds, 4),
+                 ended=round(time.time(), 1)))
         self._write()
 
     def add_validation(self, iteration: int, epoch: int, metrics: Dict[str, float]) -> None:

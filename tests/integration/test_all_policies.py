@@ -69,6 +69,7 @@ def record_of(work_dir):
     record = json.loads((work_dir / 'freezing_timeline.json').read_text())
     for epoch in record['epochs']:
         epoch.pop('train_seconds')
+        epoch.pop('ended')
     return record, record.pop('fills')  # what was lost is filled again
 
 

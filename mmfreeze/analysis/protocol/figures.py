@@ -20,6 +20,9 @@ class Figures:
         policy (str): Type of its policy.
         seconds (list[float]): Training of each epoch, validation apart.
         frozen (list[int]): Layers that were frozen at the end of each epoch.
+        states (list[tuple[int, int]]): The same, with the number of layers behind which features
+            were stored then.
+        ended (list[float | None]): When each epoch ended, in seconds since 1970, if it is recorded.
         validations (list[tuple[float, float]]): Seconds of training before each validation, and
             its AP50.
         metrics (dict[str, float]): AP, AP50 and AR@10 of the last validation, where they are known.
@@ -38,6 +41,8 @@ class Figures:
     policy: str
     seconds: List[float]
     frozen: List[int]
+    states: List[Tuple[int, int]]
+    ended: List[Optional[float]]
     validations: List[Tuple[float, float]]
     metrics: Dict[str, float]
     flops: float
@@ -109,9 +114,13 @@ def figures_of(row: str, seed: int, record: RunRecord, facts: Dict[str, Any],
                    if DETECTION['AP50'] in record.metrics(v['epoch'])]
     metrics = record.metrics()
     spent, ceiling, fills = _flops(record, costs)
+    unit = _iterations_of_an_epoch(record)
+    stored = _stored(record, unit * len(seconds))[unit - 1::unit]
     return Figures(
         row=row, seed=seed, policy=record.policy['type'], seconds=seconds,
-        frozen=[epoch['num_frozen'] for epoch in record.epochs], validations=validations,
+        frozen=[epoch['num_frozen'] for epoch in record.epochs],
+        states=[(epoch['num_frozen'], behind) for epoch, behind in zip(record.epochs, stored)],
+        ended=[epoch.get('ended') for epoch in record.epochs], validations=validations,
         metrics={name: metrics[key] for name, key in DETECTION.items() if key in metrics},
         flops=spent + fills, flops_of_ceiling=ceiling, fill_flops=fills,
         fill_seconds=sum(fill['seconds'] for fill in record.fills),
@@ -125,11 +134,10 @@ def _flops(record: RunRecord, costs: TrainingCosts) -> Tuple[float, float, float
     A store takes the forward pass of the layers that it was last filled behind, which may be fewer
     than are frozen.
     """
-    last = record.validations[-1]
-    unit = last['iteration'] // last['epoch']
+    unit = _iterations_of_an_epoch(record)
     iterations = unit * len(record.epochs)
     frozen = _course([(d['iteration'], d['num_frozen']) for d in record.decisions], iterations)
-    stored = _course([(f['iteration'], f['to_layer']) for f in record.fills], iterations)
+    stored = _stored(record, iterations)
     layers = costs.layers
     images = costs.images / unit
     spent = images * sum(iteration_flops(layers, n) - sum(layers.forward[:behind])
@@ -138,6 +146,16 @@ def _flops(record: RunRecord, costs: TrainingCosts) -> Tuple[float, float, float
     fills = sum(fill['samples'] * sum(layers.forward[fill['from_layer']:fill['to_layer']])
                 for fill in record.fills)
     return spent, ceiling, fills
+
+
+def _iterations_of_an_epoch(record: RunRecord) -> int:
+    last = record.validations[-1]
+    return last['iteration'] // last['epoch']
+
+
+def _stored(record: RunRecord, iterations: int) -> List[int]:
+    """Layers behind which features were stored in each iteration."""
+    return _course([(f['iteration'], f['to_layer']) for f in record.fills], iterations)
 
 
 def _course(changes: Sequence[Tuple[int, int]], iterations: int) -> List[int]:

@@ -5,6 +5,7 @@ from mmfreeze.analysis.markdown import table_head, table_line
 from mmfreeze.analysis.numbers import mean_and_deviation, number, spread
 from mmfreeze.analysis.tables import ENOUGH_SEEDS, PAPER_EPOCHS, PAPER_SHOWN
 
+from .drift import Steady, without_drift
 from .figures import Figures
 from .rows import STORING
 
@@ -20,8 +21,8 @@ def protocol_report(title: str, parts: Sequence[Figures]) -> str:
         parts (Sequence[Figures]): Those of each row and seed; ``base`` with each seed among them.
 
     Returns:
-        str: A line for every part, then mean and spread over the seeds, then the ceilings of the
-        rows that store features.
+        str: A line for every part, then mean and spread over the seeds, the same without the
+        machine's drift, and the ceilings of the rows that store features.
     """
     bases = {part.seed: part for part in parts if part.row == 'base'}
     rows = list(dict.fromkeys(part.row for part in parts))
@@ -29,6 +30,9 @@ def protocol_report(title: str, parts: Sequence[Figures]) -> str:
     text = [title, *_notes(parts), '', *_parts_table(parts, bases)]
     if len(bases) > 1:
         text += ['', *_seeds_table(parts, bases)]
+    machine = without_drift(parts)
+    if machine is not None:
+        text += ['', *_drift_table(machine)]
     stored = [part for part in parts if part.row == 'afa+store']
     if stored:
         text += ['', *_ceilings_table(stored, bases)]
@@ -101,6 +105,18 @@ def _seeds_table(parts: Sequence[Figures], bases: Dict[int, Figures]) -> List[st
         columns = zip(*(part.columns(bases[part.seed]) for part in parts if part.row == row))
         lines.append(table_line([row, *(spread(*mean_and_deviation(values), digits)
                                         for values, digits in zip(columns, DIGITS))]))
+    return lines
+
+
+def _drift_table(machine: Steady) -> List[str]:
+    slow, fast = machine.drift[1], machine.drift[0]
+    lines = [f'The same epoch took {fast:.2f} to {slow:.2f} times as long as on average, by when it '
+             'ran. What the rows take with that taken out, fitted to all epochs of all parts; in '
+             'brackets from ... to with one seed left out:', '',
+             *table_head(['row'], ['seconds, as a share of base', 'speed-up'])]
+    for row, (share, low, high) in machine.shares.items():
+        lines.append(table_line([row, f'{share:.3f} ({low:.3f} to {high:.3f})',
+                                 f'{1 / share:.2f} ({1 / high:.2f} to {1 / low:.2f})']))
     return lines
 
 

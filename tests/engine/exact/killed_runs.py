@@ -136,6 +136,7 @@ def final_state(runner):
     record = hook.timeline.state_dict()
     for epoch in record['epochs']:
         epoch.pop('train_seconds')
+        epoch.pop('ended')
     fills = record.pop('fills')  # what was lost is filled again
     return dict(
         weights={name: value.numpy().tobytes() for name, value in weights.items()},
