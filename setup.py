@@ -37,6 +37,7 @@ setup(
         'numpy',
         'pillow',
         'safetensors',
+        'scipy',
         'torch>=2.6',
         'torchvision',
     ],
