@@ -67,7 +67,7 @@ def installed(tmp_path_factory):
     for name, version in zip(MM_MODULES, ('0.10.7', '2.1.0', '3.3.0')):
         add_distribution(site, name, version)
     for name in ('defusedxml', 'faster_coco_eval', 'jinja2', 'matplotlib', 'numpy', 'pillow',
-                 'safetensors', 'torch', 'torchvision'):
+                 'safetensors', 'scipy', 'torch', 'torchvision'):
         add_distribution(site, name, '999.0')
 
     tools = folder / 'tools'
