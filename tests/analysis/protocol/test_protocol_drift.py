@@ -34,9 +34,9 @@ def raw_share(epochs, row):
 TRUE = {row: sum(map(COST.get, course)) / (24 * 16) for row, course in COURSES.items()}
 
 
-@pytest.mark.parametrize('lanes', [1, 2])
-def test_rows_on_a_machine_that_becomes_slower(lanes):
-    epochs = epochs_on(lambda at: 1 + at / 2000 / lanes, lanes, noise=.03)
+@pytest.mark.parametrize('lanes, doubled_after', [(1, 6000), (2, 4000)])
+def test_rows_on_a_machine_that_becomes_slower(lanes, doubled_after):
+    epochs = epochs_on(lambda at: 1 + at / doubled_after, lanes, noise=.03)
     found = steady(epochs)
     for row, (share, low, high) in found.shares.items():
         assert share == pytest.approx(TRUE[row], rel=.02) and low <= high

@@ -8,6 +8,7 @@ import torch
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 from torch.utils.data import DataLoader, SequentialSampler
 
+from mmfreeze.engine.exact.loops import _seeded
 from mmfreeze.engine.exact.seeded_batch_sampler import Draw, SeededBatchSampler
 from mmfreeze.engine.exact.seeded_dataset import SeededDataset
 from mmfreeze.engine.exact.seeding import seed_generators, seeded
@@ -133,6 +134,12 @@ def test_what_hooks_set_is_set_in_the_data_set():
     finally:
         del dataset.dataset.__class__.__getitems__
     assert dataset[3][3] == 3, 'a plain index for whoever looks at the data'
+
+
+def test_a_setting_that_mmengine_takes_out_only_by_itself():
+    """With a ``worker_init_fn`` it would hand this on to torch's ``DataLoader``."""
+    cfg = _seeded(dict(dataset=dict(type=Random), batch_size=2, disable_subprocess_warning=True), endless=False)
+    assert cfg['worker_init_fn'] and 'disable_subprocess_warning' not in cfg
 
 
 def test_nothing_to_draw():
