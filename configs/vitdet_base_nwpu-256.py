@@ -1,5 +1,5 @@
 # NWPU VHR-10 in miniature, for a CPU: 256 px, and neck and heads as thin as the toy detector's.
-# The blocks are those of vitdet_base_nwpu.py. What is set here is chosen.
+# The blocks are as wide as those of vitdet_base_nwpu.py. What is set here is chosen.
 _base_ = [
     '_base_/models/vitdet_toy.py', '_base_/datasets/nwpu.py', '_base_/schedules/vitdet_65e.py',
     '_base_/default_runtime.py']

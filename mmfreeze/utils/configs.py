@@ -1,9 +1,10 @@
 """What several tools read from a config, or change in it."""
-from typing import Any, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import torch
 from mmengine.config import Config
 
+HOOK = 'LayerFreezingHook'
 # What most of MMDetection's configs resize the images of COCO to.
 COCO_SIZE = (800, 1333)
 
@@ -16,11 +17,21 @@ def class_name(kind: Any) -> str:
     return str(kind).rpartition('.')[2]
 
 
+def freezing_hook(cfg: Config) -> Dict[str, Any]:
+    """The config of a training's freezing hook; one that freezes nothing if it has none.
+
+    Raises:
+        ValueError: There are several.
+    """
+    found = [hook for hook in cfg.get('custom_hooks') or [] if class_name(hook['type']) == HOOK]
+    if len(found) > 1:
+        raise ValueError(f'custom_hooks has {HOOK} {len(found)} times')
+    return found[0] if found else dict(type=f'mmdet.{HOOK}', policy=dict(type='NoFreezing'))
+
+
 def configured_layers(cfg: Config) -> Optional[Sequence[str]]:
     """The patterns of the config's freezing hook, if it has one that names them."""
-    hooks = [hook for hook in cfg.get('custom_hooks') or []
-             if class_name(hook.type) == 'LayerFreezingHook']
-    return hooks[0].get('layers') if hooks else None
+    return freezing_hook(cfg).get('layers')
 
 
 def input_size(cfg: Config, size: Optional[Sequence[int]] = None) -> Tuple[int, int]:

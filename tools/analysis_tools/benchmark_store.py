@@ -22,7 +22,7 @@ from mmfreeze.utils.files import write_text_atomic
 
 def parse_args() -> argparse.Namespace:
     parser = config_parser(__doc__)
-    parser.add_argument('--frozen', nargs='+', type=int, metavar='N', 
+    parser.add_argument('--frozen', nargs='+', type=int, metavar='N',
                         help='numbers of frozen layers to store behind (default: half and all)')
     parser.add_argument('--checkpoint', metavar='FILE',
                         help="weights to measure errors with (default: the config's start weights)")

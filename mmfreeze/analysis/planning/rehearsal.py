@@ -13,13 +13,12 @@ from torch.utils.data import DataLoader
 from mmfreeze.analysis.benchmark.batch import made_up_batch
 from mmfreeze.analysis.benchmark.measure import median_interval, peak_memory, turned
 from mmfreeze.analysis.benchmark.subject import forget_pretrained, thaw
-from mmfreeze.analysis.protocol.rows import HOOK, freezing_hook
 from mmfreeze.engine.exact.seeding import seed_generators
 from mmfreeze.engine.layer_orders import build_stack
 from mmfreeze.engine.prefix_features import now
 from mmfreeze.engine.store_costs import measure_forward
 from mmfreeze.freezing.cost import LayerCosts, layer_costs
-from mmfreeze.utils.configs import class_name
+from mmfreeze.utils.configs import HOOK, class_name, configured_layers
 
 from .measured import Measured, MeasuredStore
 from .storing import measure_store_of
@@ -80,7 +79,7 @@ def rehearse(cfg: Config, work_dir: str, store: Dict[str, Any],
     stage = _Stage(cfg, work_dir)
     say(f'{len(stage.stack)} layers; batches: {stage.batch}')
     quarters = sorted({len(stage.stack) * quarter // 4 for quarter in range(5)})
-    images, layers = len(stage.first['inputs']), freezing_hook(cfg).get('layers')
+    images, layers = len(stage.first['inputs']), configured_layers(cfg)
     *slow, usual = [stage.iterate(0, stage.first) for _ in range(SLOW + 1)]
     say(f'iterations with {", ".join(map(str, quarters))} layers frozen, in turns ...')
     times: Dict[int, List[float]] = {n: [] for n in quarters}
@@ -124,7 +123,7 @@ class _Stage:
     """
 
     def __init__(self, cfg: Config, work_dir: str) -> None:
-        self._layers = freezing_hook(cfg).get('layers')
+        self._layers = configured_layers(cfg)
         self.runner = Runner.from_cfg(_rehearsal_config(cfg, work_dir))
         try:
             loader = self.runner.train_loop.dataloader

@@ -31,10 +31,9 @@ def plan_report(title: str, plan: Plan, rehearsal: Rehearsal) -> str:
     parts = [f'# Plan: {title}', *advice(plan, rehearsal), '## Policies', _notes(plan, rehearsal),
              _policies(plan, rehearsal)]
     if plan.unsuited:
-        reasons = sorted(set(plan.unsuited.values()), key=list(plan.unsuited.values()).index)
         parts.append('\n'.join(
             f'- Not planned: {", ".join(n for n, why in plan.unsuited.items() if why == reason)}: '
-            f'{reason}.' for reason in reasons))
+            f'{reason}.' for reason in dict.fromkeys(plan.unsuited.values())))
     parts += ['## Frozen layers', _frozen(plan), '## What no policy exceeds',
               _ceilings(plan, rehearsal), '## Iterations', _iterations(rehearsal),
               '## Layers', _layers(rehearsal), LIMITS]

@@ -5,10 +5,10 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from mmdet.registry import TASK_UTILS
 from mmengine.config import Config
 
-from mmfreeze.analysis.protocol.rows import POLICIES, freezing_hook, row_config
+from mmfreeze.analysis.protocol.rows import POLICIES, row_config
 from mmfreeze.engine.stored_prefix import StoredPrefix
 from mmfreeze.freezing import FreezePolicy
-from mmfreeze.utils.configs import class_name
+from mmfreeze.utils.configs import class_name, freezing_hook
 
 # What a config's own policy is called.
 OWN = 'config'

@@ -17,10 +17,10 @@ from mmengine.utils import import_modules_from_strings
 from mmfreeze.analysis.benchmark.batch import training_batch
 from mmfreeze.engine.layer_orders import build_stack
 from mmfreeze.freezing.cost import LayerCosts, layer_costs
+from mmfreeze.utils.configs import configured_layers
 from mmfreeze.utils.files import write_text_atomic
 
 from .part import config_text
-from .rows import freezing_hook
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def training_costs(cfg: Config, folder: Path) -> TrainingCosts:
         TrainingCosts: The costs.
     """
     text = config_text(Config(dict(model=cfg.model, data=cfg.train_dataloader,
-                                   layers=freezing_hook(cfg).get('layers'))))
+                                   layers=configured_layers(cfg))))
     of = hashlib.sha256(text.encode()).hexdigest()
     path = folder / 'costs.json'
     if path.is_file():
@@ -77,7 +77,7 @@ def count(cfg: Config) -> TrainingCosts:
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     images = len(DATASETS.build(cfg.train_dataloader['dataset']))
     model = MODELS.build(cfg.model).to(get_device()).train()
-    stack = build_stack(model, freezing_hook(cfg).get('layers'))
+    stack = build_stack(model, configured_layers(cfg))
     data = model.data_preprocessor(training_batch(cfg, 1).data, True)
     # Compiled kernels would hide from the counter.
     with torch.compiler.set_stance('force_eager'):

@@ -5,12 +5,11 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 from mmengine.config import Config, ConfigDict
 
 from mmfreeze.analysis.benchmark.subject import FREEZING
-from mmfreeze.utils.configs import class_name
+from mmfreeze.utils.configs import HOOK, class_name, freezing_hook
 
 from .refusals import require_freezable, require_recorded, require_replayable
 from .schedule import num_epochs, schedulers
 
-HOOK = 'LayerFreezingHook'
 # Rows that train from stored features.
 STORING = ('afa+store', 'learndrop')
 # Policies that want gradients or set learning rates.
@@ -114,18 +113,6 @@ def row_config(cfg: Config, name: str) -> Config:
     if name == 'freezeout':
         cfg.param_scheduler = _warm_ups(cfg)
     return cfg
-
-
-def freezing_hook(cfg: Config) -> Dict[str, Any]:
-    """The config of a training's freezing hook; one that freezes nothing if it has none.
-
-    Raises:
-        ValueError: There are several.
-    """
-    found = [hook for hook in cfg.get('custom_hooks') or [] if class_name(hook['type']) == HOOK]
-    if len(found) > 1:
-        raise ValueError(f'custom_hooks has {HOOK} {len(found)} times')
-    return found[0] if found else dict(type=f'mmdet.{HOOK}', policy=dict(type='NoFreezing'))
 
 
 def _with_policy(cfg: Config, policy: Dict[str, Any], row: str) -> Config:

@@ -4,7 +4,7 @@ from typing import Any, Dict, List
 
 from mmengine.config import Config
 
-from mmfreeze.utils.configs import class_name
+from mmfreeze.utils.configs import class_name, freezing_hook
 
 # Settings of MMEngine's schedulers that say when something happens.
 POINTS, PERIODS, LISTS = ('begin', ), ('end', 'T_max', 'step_size', 'total_steps'), (
@@ -60,9 +60,9 @@ def with_epochs(cfg: Config, epochs: int) -> Config:
         cfg.train_cfg.val_begin = min(cfg.train_cfg.val_begin, epochs)
     if factor == 1:
         return cfg
-    for hook in cfg.get('custom_hooks') or []:
-        if class_name(hook['type']) == 'LayerFreezingHook' and hook['policy'].get('warmup'):
-            hook['policy']['warmup'] = round(hook['policy']['warmup'] * factor)
+    policy = freezing_hook(cfg)['policy']
+    if policy.get('warmup'):
+        policy['warmup'] = round(policy['warmup'] * factor)
     for scheduler in schedulers(cfg):
         if class_name(scheduler['type']) in UNSCALABLE:
             raise ValueError(f'param_scheduler: {scheduler["type"]} cannot be fitted to another '
