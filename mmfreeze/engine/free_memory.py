@@ -35,8 +35,8 @@ def _left_to_the_job(root: Path) -> Iterator[int]:
         top, limit, usage, spare = V1 if controllers else V2
         top = root / top[1:]
         inner = top / path[1:]
-        # Within a container the path may be one of the host's, which is not to be seen here.
-        for folder in (inner, *inner.parents) if inner.is_dir() else (top, ):
+        # Within a container the path may be one of the host's, of which only the top is seen here.
+        for folder in (inner, *inner.parents):
             try:
                 stat = dict(line.split() for line in
                             (folder / 'memory.stat').read_text().splitlines())

@@ -99,6 +99,13 @@ def test_a_process_killed_while_it_fills_leaves_whole_records(tmp_path):
     assert torch.equal(kept.get(KEYS[:6])[0], features()[0][:6])
 
 
+def test_memory_needs_no_checksums(monkeypatch):
+    kept = store(None)
+    monkeypatch.setattr(kept, '_checksum', lambda record: 1 / 0)
+    kept.put(KEYS, features())
+    assert kept.lacking() == [] and torch.equal(kept.get(KEYS)[0], features()[0])
+
+
 def test_a_record_is_not_valid_while_it_is_written(tmp_path, monkeypatch):
     kept = store(tmp_path / 'store')
     kept.put(KEYS, features())

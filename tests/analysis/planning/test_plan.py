@@ -122,6 +122,7 @@ def test_words(last, said):
     assert said in text and 'docs/results.md' in text
     assert 'cannot be stored: the data is absent' in text and (
         '- Not planned: learndrop, freezeout: why.\n- Not planned: frozen: so.\n' in text)
+    assert text.count('Not planned') == 2
     rows = [line for line in text.splitlines() if line.startswith('| ')]
     assert {row.count('|') for row in rows if row.startswith(('| base', '| afa', '| lfa'))} == {8}
 

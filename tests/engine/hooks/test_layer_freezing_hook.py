@@ -1,5 +1,6 @@
 """The hook inside MMEngine's own runner and loops, on a model of a few numbers."""
 import json
+import time
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from mmfreeze.freezing import AdaptiveFreezing, Clock, LinearFreezing
 
 
 def test_lfa_in_an_epoch_loop(tmp_path):
+    began = time.time()
     runner, watch = run(tmp_path, dict(type='LinearFreezing'), wrapper='OptimWrapper', epochs=8)
     state = runner.optim_wrapper.optimizer.state
     assert not any(p in state for p in runner.model.backbone.parameters())
@@ -21,6 +23,8 @@ def test_lfa_in_an_epoch_loop(tmp_path):
     assert watch.trainable == [3 - k for k in n]
     assert watch.training == watch.trainable
     assert [e['num_frozen'] for e in timeline(tmp_path)['epochs']] == n[::6]
+    ends = [e['ended'] for e in timeline(tmp_path)['epochs']]
+    assert ends == sorted(ends) and began - .1 <= ends[0] and ends[-1] <= time.time() + .1
     assert [(d['epoch'], d['iteration'], d['num_frozen']) for d in timeline(tmp_path)['decisions']
             ] == [(2, 12, 1), (4, 24, 2), (6, 36, 3)]
 
